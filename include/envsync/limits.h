@@ -1,0 +1,24 @@
+/* Every bound on what comes from outside, in one place.
+ *
+ * A document or value at its limit is accepted, one byte over is refused (ES_INVALID). */
+#ifndef ENVSYNC_LIMITS_H
+#define ENVSYNC_LIMITS_H
+
+enum {
+    ES_MAX_DOCUMENT = 1 << 20,      /* one document that is parsed and merged */
+    ES_MAX_TOTAL = 8 << 20,         /* all that is merged in a run */
+    ES_MAX_CONFIG = 1 << 20,        /* the configuration file, the bootstrap file */
+    ES_MAX_INSTANCE_DATA = 8 << 20, /* cloud-init's instance data */
+    ES_MAX_DEPTH = 32,              /* nesting of tables and lists, segments of a key */
+    ES_MAX_KEY = 2048,              /* bytes of a key, all segments */
+    ES_MAX_RECORDS = 100000,        /* leaves of a run */
+    ES_MAX_FRAME = (2 << 20),       /* one frame between the processes */
+    ES_MAX_SOURCES = 256,           /* [[source]] tables */
+    ES_MAX_OUTPUTS = 256,           /* [[output]] tables */
+    ES_MAX_FILES = 512,             /* files that root opens for the worker in a run */
+    ES_MAX_ENV_VARIABLE = 131072,   /* NAME=VALUE and its NUL, the kernel's own limit */
+    ES_MAX_ENV_TOTAL = 2 << 20,     /* all variables of one output */
+    ES_MAX_NOTES = 1000,            /* notes that one run may print */
+};
+
+#endif

@@ -1,0 +1,119 @@
+/* The provider contract.
+ *
+ * A provider is a folder of two files. `options.c` is pure, linked into both programs, and defines
+ * one `const struct es_provider`: what may be configured and what root has to open. `fetch.c` is
+ * linked into the worker only and defines one function: it reads what it was handed (or asks the
+ * network) and puts records into a sink. One line in the list below makes it known everywhere.
+ *
+ * Life cycle, per [[source]]:
+ *   privileged  1. options are expanded and parsed by the table into `size` bytes of state
+ *               2. validate(): offline, may look at nothing but the state        (optional)
+ *               3. needs(): names files to be opened; core opens them            (optional)
+ *   worker      4. options are parsed again by the same table, into a state of its own
+ *               5. fetch(): puts records                                         (required)
+ *   both        6. the state is ended by the table
+ *
+ * Providers never merge, log, write files or exit; they hold no global state. docs/provider.md
+ * shows how to write one.
+ */
+#ifndef ENVSYNC_PROVIDER_H
+#define ENVSYNC_PROVIDER_H
+
+#include "envsync/option.h"
+#include "envsync/record.h"
+
+/* Every provider, as X(identifier). */
+#define ES_PROVIDERS(X)                                                                            \
+    X(file)                                                                                        \
+    X(cloud_init)
+
+enum es_need_flags {
+    ES_NEED_OPTIONAL = 1 << 0, /* absent or unreadable: simply not handed over */
+    ES_NEED_EXPAND =
+        1 << 1, /* a file, a directory (its files) or a glob; several are handed over */
+};
+
+/* While a needed file is absent, envsync waits for it until the deadline as long as a file of
+ * `begun` exists and `over` does not. All are names in the needed file's own directory. */
+struct es_wait {
+    const char *what; /* "cloud-init": for messages */
+    const char *const *begun;
+    const char *over;
+};
+
+struct es_need {
+    const char *role; /* static; fetch() finds the files by it */
+    const char *path; /* absolute */
+    unsigned flags;
+    const struct es_wait *wait; /* static, or NULL */
+};
+
+struct es_needs;
+int es_needs_add(struct es_needs *needs, const struct es_need *need, struct es_err *err);
+
+struct es_provider {
+    const char *type;    /* as in `type = "..."` */
+    const char *summary; /* one line */
+    const struct es_option *options;
+    size_t size; /* of the state that `options` fills */
+
+    /* Messages without position: the caller puts source and place before them. ES_CONFIG. */
+    int (*validate)(const void *state, struct es_err *err);
+    int (*needs)(const void *state, struct es_needs *needs, struct es_err *err);
+
+    bool named; /* its records' `object` is the full name that ssm-json writes */
+};
+
+/* All providers, ends with NULL. */
+extern const struct es_provider *const es_providers[];
+const struct es_provider *es_provider_by_type(const char *type); /* or NULL */
+
+/* ---- worker only from here on ---- */
+
+/* A file that root opened: read-only, at offset 0, regular when it was opened. */
+struct es_file {
+    const char *role;
+    const char *path;
+    int fd;
+};
+
+/* Takes what one source gives. Checks caps, names and shapes once for all providers. */
+struct es_sink;
+
+/* Hands a record over: key, value, object, version, line, rank and verbatim are the provider's to
+ * fill, source is not. The record stays the caller's. */
+int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_err *err);
+
+/* A line for the user that is no failure ("passed over ..."). Never a value. */
+int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+struct es_fetch {
+    const void *state; /* the parsed options */
+    const struct es_file *files;
+    size_t n_files;
+    struct es_sink *sink;
+};
+
+typedef int es_fetch_fn(const struct es_fetch *fetch, struct es_err *err);
+
+/* Shared by providers (providers/document.c): reads the whole of a descriptor, parses it as
+ * `format` and puts a record for every leaf. Empty tables are leaves. rank and object as in
+ * es_record; version may be "". */
+struct es_format;
+struct es_document {
+    const struct es_format *format;
+    const char *object;
+    const char *version;
+    uint32_t rank;
+};
+int es_document_put(const struct es_document *document, const char *text, size_t len,
+                    struct es_sink *sink, struct es_err *err);
+
+/* "2026-01-02T03:04:05Z" of a file's mtime, as a version for people. */
+struct es_file_version {
+    char text[32];
+};
+struct es_file_version es_file_version(int fd);
+
+#endif
