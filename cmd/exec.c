@@ -1,0 +1,138 @@
+/* `envsync exec`: runs a command with the merged environment, in place. Writes no file. */
+#include "../core/select.h"
+#include "cmd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* An array of NAME=VALUE; the strings are cleansed when exec() fails. */
+struct environment {
+    struct es_buf *items;
+    size_t n;
+    char **array;
+};
+
+static void environment_done(struct environment *environment)
+{
+    for (size_t i = 0; i < environment->n; i++)
+        es_buf_done(&environment->items[i]);
+    free(environment->items);
+    free(environment->array);
+}
+
+static bool overridden(const char *variable, const struct es_selection *selection)
+{
+    for (size_t i = 0; i < selection->n; i++) {
+        const struct es_buf *name = &selection->items[i].name;
+
+        if (strncmp(variable, name->data, name->len) == 0 && variable[name->len] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* What was inherited is kept, and the merged wins. */
+static int merge(const struct es_process *process, const struct es_selection *selection,
+                 struct environment *ret, struct es_err *err)
+{
+    size_t inherited = 0, n = 0;
+
+    while (process->environ && process->environ[inherited])
+        inherited++;
+    ret->items = calloc(selection->n + 1, sizeof *ret->items);
+    ret->array = calloc(inherited + selection->n + 1, sizeof *ret->array);
+    if (!ret->items || !ret->array)
+        return es_nomem(err);
+    for (size_t i = 0; i < inherited; i++)
+        if (!overridden(process->environ[i], selection))
+            ret->array[n++] = process->environ[i];
+    for (; ret->n < selection->n; ret->n++) {
+        const struct es_item *item = &selection->items[ret->n];
+        struct es_buf *variable = &ret->items[ret->n];
+
+        if (es_buf_append(variable, item->name.data, item->name.len) < 0 ||
+            es_buf_putc(variable, '=') < 0 ||
+            es_buf_append(variable, es_buf_str(&item->value.text), item->value.text.len) < 0) {
+            es_buf_done(variable);
+            return es_nomem(err);
+        }
+        ret->array[n++] = variable->data;
+    }
+    return 0;
+}
+
+static const struct es_output *env_output(const struct es_config *config)
+{
+    static const struct es_output all = {.format = &es_format_env};
+
+    for (size_t i = 0; i < config->n_outputs; i++)
+        if (config->outputs[i].format == &es_format_env)
+            return &config->outputs[i];
+    return &all;
+}
+
+static int build(struct es_session *session, struct environment *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_config_done) struct es_config config = {0};
+    ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
+    ES_CLEANUP(es_tree_done) struct es_tree tree = {0};
+    ES_CLEANUP(es_selection_done) struct es_selection selection = {0};
+    const struct es_fetch_hooks hooks = {.on_wait = es_session_on_wait, .data = session};
+    int r = es_session_load(session, &config, err);
+
+    if (r == 0)
+        r = es_fetch_all(&config, es_session_deadline(session, &config), &hooks, &fetched,
+                         &session->report, err);
+    if (r == 0)
+        r = es_tree_build(&config, &fetched, &tree, err);
+    if (r == 0)
+        r = es_select(&tree, env_output(&config), &selection, &session->report, err);
+    return r == 0 ? merge(&session->process, &selection, ret, err) : r;
+}
+
+/* PATH as the command will have it decides where it is found, as in env(1). */
+static void set_path(char **array)
+{
+    for (char **p = array; *p; p++)
+        if (strncmp(*p, "PATH=", 5) == 0) {
+            setenv("PATH", *p + 5, 1);
+            return;
+        }
+}
+
+static int run(struct es_session *session, struct es_err *err)
+{
+    ES_CLEANUP(environment_done) struct environment environment = {0};
+    char **argv = session->args.rest;
+    int r;
+
+    if (session->args.n_rest == 0)
+        return es_fail(err, ES_USAGE, EINVAL, "exec needs a command: envsync exec -- COMMAND");
+    es_process_catch();
+    r = build(session, &environment, err);
+    es_session_flush(session);
+    if (r < 0)
+        return r;
+    set_path(environment.array);
+    es_process_restore(&session->process);
+    execvpe(argv[0], argv, environment.array);
+    r = errno;
+    es_log_line(&session->log, ES_LEVEL_ERROR, "exec: %s: %s", argv[0], strerror(r));
+    return r == ENOENT ? 127 : 126;
+}
+
+const struct es_command es_command_exec = {
+    .name = "exec",
+    .usage = "[-c FILE] -- COMMAND [ARG ...]",
+    .summary = "run a command with the merged environment",
+    .help = "The command gets what the first env output would hold (or every key, where there is\n"
+            "none) besides the inherited environment, in the same process: PID, descriptors,\n"
+            "socket activation and signals are its own. No file is written. Exits as the command\n"
+            "does; 126 and 127 where it cannot be run or is not found.",
+    .options = ES_ARG_CONFIG | ES_ARG_DEADLINE,
+    .max_rest = -1,
+    .run = run,
+};

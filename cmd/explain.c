@@ -1,0 +1,236 @@
+/* `envsync explain`: which source gives a key, in which version, and what it shadows. No values. */
+#include "../core/names.h"
+#include "../core/set.h"
+#include "cmd.h"
+#include "show.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct work {
+    struct es_config config;
+    struct es_fetched fetched;
+    struct es_tree tree;
+    struct es_selection *selections; /* by output */
+};
+
+static void work_done(struct work *work)
+{
+    for (size_t i = 0; work->selections && i < work->config.n_outputs; i++)
+        es_selection_done(&work->selections[i]);
+    free(work->selections);
+    es_tree_done(&work->tree);
+    es_fetched_done(&work->fetched);
+    es_config_done(&work->config);
+}
+
+static int load(struct es_session *session, struct work *work, struct es_err *err)
+{
+    const struct es_fetch_hooks hooks = {.on_wait = es_session_on_wait, .data = session};
+    int r = es_session_load(session, &work->config, err);
+
+    if (r == 0)
+        r = es_fetch_all(&work->config, es_session_deadline(session, &work->config), &hooks,
+                         &work->fetched, &session->report, err);
+    if (r == 0)
+        r = es_tree_build(&work->config, &work->fetched, &work->tree, err);
+    if (r < 0)
+        return r;
+    work->selections = calloc(work->config.n_outputs + 1, sizeof *work->selections);
+    if (!work->selections)
+        return es_nomem(err);
+    for (size_t i = 0; i < work->config.n_outputs; i++) {
+        r = es_select(&work->tree, &work->config.outputs[i], &work->selections[i], &session->report,
+                      err);
+        /* An output that cannot be made is no reason not to explain the keys, on the contrary. */
+        if (r == -ENOMEM)
+            return r;
+        if (r < 0)
+            es_report_add(&session->report, ES_LEVEL_WARNING, "%s", err->msg);
+    }
+    return 0;
+}
+
+/* The item of an output that shows this leaf, or NULL. ret_instead: the one that has its name. */
+static const struct es_item *item_of(const struct es_selection *selection,
+                                     const struct es_leaf *leaf)
+{
+    for (size_t i = 0; i < selection->n; i++)
+        if (selection->items[i].leaf == leaf)
+            return &selection->items[i];
+    return NULL;
+}
+
+/* Where a key lost its variable to another key of a later source: the name they share. */
+static const struct es_item *displaced_by(const struct es_output *output,
+                                          const struct es_selection *selection,
+                                          const struct es_leaf *leaf)
+{
+    const struct es_record *record = es_leaf_winner(leaf, output->sources);
+    ES_CLEANUP(es_buf_done) struct es_buf name = {0};
+
+    if (output->format->shape != ES_SHAPE_FLAT || !record || item_of(selection, leaf) ||
+        es_name_of_key(leaf->key, record->verbatim, output->keep_case, &name) < 0)
+        return NULL;
+    for (size_t i = 0; i < selection->n; i++)
+        if (es_buf_equal(&selection->items[i].name, &name))
+            return &selection->items[i];
+    return NULL;
+}
+
+static int origin(const struct work *work, const struct es_record *record, struct es_buf *out)
+{
+    return es_origin_format(&work->config, record, out);
+}
+
+static int show_text(const struct work *work, const struct es_leaf *leaf, struct es_err *err)
+{
+    const struct es_record *winner = es_leaf_winner(leaf, NULL);
+    ES_CLEANUP(es_buf_done) struct es_buf key = {0};
+
+    if (es_key_format(leaf->key, &key) < 0)
+        return es_nomem(err);
+    es_show_line("%s", es_buf_str(&key));
+    for (size_t i = leaf->n; i-- > 0;) {
+        ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+
+        if (origin(work, leaf->records[i], &text) < 0)
+            return es_nomem(err);
+        es_show_line("  %s %s", leaf->records[i] == winner ? "from   " : "shadows",
+                     es_buf_str(&text));
+    }
+    for (size_t i = 0; i < work->config.n_outputs; i++) {
+        const struct es_output *output = &work->config.outputs[i];
+        const struct es_item *item = item_of(&work->selections[i], leaf);
+        const struct es_item *instead = displaced_by(output, &work->selections[i], leaf);
+
+        if (item && item->record != winner)
+            es_show_line("  in      %s as %s, there from %s", output->path, es_buf_str(&item->name),
+                         work->config.sources[item->record->source].name);
+        else if (item)
+            es_show_line("  in      %s as %s", output->path, es_buf_str(&item->name));
+        else if (instead)
+            es_show_line("  not in  %s: %s of the later source %s has its name %s", output->path,
+                         es_key_text(instead->leaf->key).text,
+                         work->config.sources[instead->record->source].name,
+                         es_buf_str(&instead->name));
+    }
+    return 0;
+}
+
+static void json_origin(struct es_json *json, struct es_value *table, const struct work *work,
+                        const struct es_record *record)
+{
+    es_json_text(json, table, "source", work->config.sources[record->source].name);
+    es_json_text(json, table, "type", work->config.sources[record->source].type);
+    es_json_text(json, table, "object", es_buf_str(&record->object));
+    es_json_text(json, table, "version", es_buf_str(&record->version));
+    if (record->line)
+        es_json_number(json, table, "line", record->line);
+}
+
+static int show_json(struct es_json *json, struct es_value *list, const struct work *work,
+                     const struct es_leaf *leaf, struct es_err *err)
+{
+    const struct es_record *winner = es_leaf_winner(leaf, NULL);
+    struct es_value *item = es_json_item(json, list), *shadows, *outputs;
+    ES_CLEANUP(es_buf_done) struct es_buf key = {0};
+
+    if (es_key_format(leaf->key, &key) < 0)
+        return es_nomem(err);
+    es_json_text(json, item, "key", es_buf_str(&key));
+    json_origin(json, item, work, winner);
+    shadows = es_json_list(json, item, "shadows");
+    for (size_t i = leaf->n - 1; i-- > 0;)
+        json_origin(json, es_json_item(json, shadows), work, leaf->records[i]);
+    outputs = es_json_list(json, item, "outputs");
+    for (size_t i = 0; i < work->config.n_outputs; i++) {
+        const struct es_item *in = item_of(&work->selections[i], leaf);
+        struct es_value *output;
+
+        if (!in)
+            continue;
+        output = es_json_item(json, outputs);
+        es_json_text(json, output, "path", work->config.outputs[i].path);
+        es_json_text(json, output, "name", es_buf_str(&in->name));
+        es_json_text(json, output, "source", work->config.sources[in->record->source].name);
+    }
+    return 0;
+}
+
+/* Is the leaf what was asked for: a key, a table above it, or a variable of an output? */
+static bool asked(const struct work *work, const struct es_leaf *leaf, const char *word)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf key = {0};
+    struct es_err ignored;
+
+    if (es_key_parse(word, &key, &ignored) == 0 && es_key_below(leaf->key, &key))
+        return true;
+    for (size_t i = 0; i < work->config.n_outputs; i++) {
+        const struct es_output *output = &work->config.outputs[i];
+        const struct es_item *item = item_of(&work->selections[i], leaf);
+        const struct es_item *instead = displaced_by(output, &work->selections[i], leaf);
+
+        if ((item && es_buf_is(&item->name, word)) || (instead && es_buf_is(&instead->name, word)))
+            return true;
+    }
+    return false;
+}
+
+static int explain(struct es_session *session, const struct work *work, struct es_json *json,
+                   struct es_err *err)
+{
+    const struct es_args *args = &session->args;
+    struct es_value *list = es_json_list(json, &json->root, "keys");
+    int r = 0;
+
+    for (int i = 0; i < args->n_rest; i++) {
+        bool found = false;
+
+        for (size_t j = 0; !found && j < work->tree.n; j++)
+            found = asked(work, &work->tree.leaves[j], args->rest[i]);
+        if (!found)
+            return es_fail(err, ES_ABSENT, ENOENT, "no source gives the key %.200s", args->rest[i]);
+    }
+    for (size_t j = 0; r == 0 && j < work->tree.n; j++) {
+        bool show = args->n_rest == 0;
+
+        for (int i = 0; !show && i < args->n_rest; i++)
+            show = asked(work, &work->tree.leaves[j], args->rest[i]);
+        if (show && args->json)
+            r = show_json(json, list, work, &work->tree.leaves[j], err);
+        else if (show)
+            r = show_text(work, &work->tree.leaves[j], err);
+    }
+    return r;
+}
+
+static int run(struct es_session *session, struct es_err *err)
+{
+    ES_CLEANUP(work_done) struct work work = {0};
+    ES_CLEANUP(es_json_done) struct es_json json;
+    int r;
+
+    es_json_init(&json);
+    es_process_catch();
+    r = load(session, &work, err);
+    if (r == 0)
+        r = explain(session, &work, &json, err);
+    es_session_flush(session);
+    if (r < 0)
+        return r;
+    r = session->args.json ? es_json_print(&json, err) : 0;
+    return r < 0 ? r : ES_EXIT_OK;
+}
+
+const struct es_command es_command_explain = {
+    .name = "explain",
+    .usage = "[-c FILE] [--fetch] [--json] [KEY ...]",
+    .summary = "tell which source gives a key, and what it shadows",
+    .help = "KEY is a key (db.password), a table (db), or the name of a variable in an output\n"
+            "(DB_PASSWORD); without one, all are told. Exits 66 where no source gives a KEY.",
+    .options = ES_ARG_CONFIG | ES_ARG_FETCH | ES_ARG_JSON | ES_ARG_DEADLINE,
+    .max_rest = -1,
+    .run = run,
+};

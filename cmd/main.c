@@ -1,0 +1,114 @@
+/* envsync: the privileged program. Reads argv, finds the subcommand, prints what it says. */
+#include "build.h"
+#include "cmd.h"
+
+#include "../core/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct es_command *const es_commands[] = {
+    &es_command_sync,
+    &es_command_check,
+    &es_command_explain,
+    &es_command_exec,
+    &es_command_providers,
+    &es_command_help,
+    NULL,
+};
+
+const struct es_command *es_command_by_name(const char *name)
+{
+    for (size_t i = 0; es_commands[i]; i++)
+        if (strcmp(es_commands[i]->name, name) == 0)
+            return es_commands[i];
+    return NULL;
+}
+
+int es_exit_code(enum es_class class)
+{
+    static const int codes[ES_CLASSES] = {
+        [ES_INTERNAL] = 70, [ES_USAGE] = 64,  [ES_CONFIG] = 78,
+        [ES_INVALID] = 65,  [ES_ABSENT] = 66, [ES_UNAVAILABLE] = 69,
+        [ES_DENIED] = 77,   [ES_OUTPUT] = 73, [ES_LOCKED] = 75,
+    };
+
+    return codes[class];
+}
+
+int es_session_load(struct es_session *session, struct es_config *ret, struct es_err *err)
+{
+    const char *file = session->args.config;
+
+    return es_config_load(file ? file : SYSCONFDIR "/envsync/envsync.toml", &session->process, ret,
+                          &session->report, err);
+}
+
+int64_t es_session_deadline(const struct es_session *session, const struct es_config *config)
+{
+    int64_t ms = session->args.deadline ? session->args.deadline : config->deadline;
+
+    return es_clock_ms() + ms;
+}
+
+void es_session_flush(struct es_session *session)
+{
+    for (size_t i = 0; i < session->report.n; i++)
+        es_log_line(&session->log, session->report.items[i].level, "%s",
+                    session->report.items[i].text);
+    if (session->report.dropped)
+        es_log_line(&session->log, ES_LEVEL_WARNING, "%zu more messages are not shown",
+                    session->report.dropped);
+    es_report_done(&session->report);
+}
+
+void es_session_on_wait(void *data, const char *what, const char *name)
+{
+    const struct es_session *session = data;
+
+    es_log_line(&session->log, ES_LEVEL_NOTICE, "waiting for %s (%s)", what, name);
+}
+
+static int run(struct es_session *session, int argc, char **argv, struct es_err *err)
+{
+    const struct es_command *command;
+    int r = es_args_parse(argc, argv, &session->args, &command, err);
+
+    if (r < 0)
+        return r;
+    if (!command) {
+        puts("envsync " PACKAGE_VERSION);
+        return ES_EXIT_OK;
+    }
+    es_log_init(&session->log, &session->process, session->args.quiet, session->args.verbose);
+    return command->run(session, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct es_session session = {.log = {.level = ES_LEVEL_NOTICE}};
+    struct es_err err;
+    int r = es_process_start(&session.process, &err);
+
+    if (r == 0) {
+        es_log_init(&session.log, &session.process, false, false);
+        r = run(&session, argc, argv, &err);
+    }
+    es_session_flush(&session);
+    if (r < 0) {
+        if (es_process_caught() && r == -EINTR) {
+            es_log_line(&session.log, ES_LEVEL_WARNING, "interrupted; nothing was changed");
+            es_process_die(es_process_caught());
+        }
+        es_log_line(&session.log, ES_LEVEL_ERROR, "%s", err.msg);
+        r = es_exit_code(err.class);
+    }
+    /* A result that could not be written is no result. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        es_log_line(&session.log, ES_LEVEL_ERROR, "stdout: %s", strerror(errno));
+        r = r ? r : es_exit_code(ES_OUTPUT);
+    }
+    return r;
+}

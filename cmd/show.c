@@ -1,0 +1,288 @@
+/* See show.h. */
+#include "show.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void es_show_line(const char *fmt, ...)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf line = {0};
+    ES_CLEANUP(es_freep) char *text = NULL;
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vasprintf(&text, fmt, args);
+    va_end(args);
+    if (n < 0) {
+        text = NULL;
+        return;
+    }
+    if (es_print_safe(&line, text) == 0)
+        puts(es_buf_str(&line));
+}
+
+static const char *owner_of(const struct es_target *t, char out[64])
+{
+    snprintf(out, 64, "%u:%u %04o", (unsigned)t->st.st_uid, (unsigned)t->st.st_gid,
+             (unsigned)(t->st.st_mode & 07777));
+    return out;
+}
+
+static const char *owner_wanted(const struct es_target *t, char out[64])
+{
+    snprintf(out, 64, "%u:%u %04o", (unsigned)t->wanted->uid, (unsigned)t->wanted->gid,
+             (unsigned)t->wanted->mode);
+    return out;
+}
+
+const char *es_show_state(const struct es_piece *piece, bool dry_run)
+{
+    if (piece->kept)
+        return "kept";
+    switch (piece->target.state) {
+    case ES_TARGET_CREATE:
+        return dry_run ? "would be created" : "created";
+    case ES_TARGET_UPDATE:
+        return dry_run ? "would be updated" : "updated";
+    case ES_TARGET_REPAIR:
+        return dry_run ? "would be repaired" : "repaired";
+    case ES_TARGET_UNKNOWN:
+        return "not comparable";
+    default:
+        return "unchanged";
+    }
+}
+
+void es_show_dry_run(const struct es_set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const struct es_piece *piece = &set->pieces[i];
+        char is[64], will[64];
+
+        es_show_line("%s: %s%s", piece->output->path, es_show_state(piece, true),
+                     piece->kept                                   ? " (a source is skipped)"
+                     : piece->target.state == ES_TARGET_UNKNOWN    ? " (you may not read it)"
+                     : piece->unreadable && piece->target.old >= 0 ? " (what is there is not "
+                                                                     "envsync's own)"
+                                                                   : "");
+        if (piece->target.state == ES_TARGET_REPAIR)
+            es_show_line("  ~ owner and mode %s -> %s", owner_of(&piece->target, is),
+                         owner_wanted(&piece->target, will));
+        for (size_t j = 0; j < piece->n_changes; j++) {
+            const struct es_change *change = &piece->changes[j];
+
+            if (change->source)
+                es_show_line("  %c %s  (%s)", change->marker, change->name, change->source);
+            else
+                es_show_line("  %c %s", change->marker, change->name);
+        }
+    }
+}
+
+void es_json_init(struct es_json *json)
+{
+    *json = (struct es_json){0};
+    es_value_set_table(&json->root);
+}
+
+/* A place for a value; after a failure, one that is thrown away. */
+static struct es_value *slot(struct es_json *json, struct es_value *table, const char *key)
+{
+    static struct es_value nowhere;
+    struct es_entry *entry;
+
+    if (json->failed == 0)
+        json->failed = es_table_add(table, key, strlen(key), &entry);
+    if (json->failed == 0)
+        return &entry->value;
+    es_value_done(&nowhere);
+    return &nowhere;
+}
+
+struct es_value *es_json_list(struct es_json *json, struct es_value *table, const char *key)
+{
+    struct es_value *list = slot(json, table, key);
+
+    es_value_set_list(list);
+    return list;
+}
+
+struct es_value *es_json_item(struct es_json *json, struct es_value *list)
+{
+    static struct es_value nowhere;
+    struct es_value *item = &nowhere;
+
+    if (json->failed == 0)
+        json->failed = es_list_add(list, &item);
+    es_value_set_table(item);
+    return item;
+}
+
+void es_json_text(struct es_json *json, struct es_value *table, const char *key, const char *text)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf safe = {0};
+    struct es_value *value = slot(json, table, key);
+
+    if (json->failed == 0)
+        json->failed = es_print_safe(&safe, text);
+    if (json->failed == 0)
+        json->failed = es_value_set_string(value, es_buf_str(&safe), safe.len);
+}
+
+void es_json_bool(struct es_json *json, struct es_value *table, const char *key, bool flag)
+{
+    *slot(json, table, key) = (struct es_value){.type = ES_BOOLEAN, .boolean = flag};
+}
+
+void es_json_number(struct es_json *json, struct es_value *table, const char *key, int64_t n)
+{
+    *slot(json, table, key) = (struct es_value){.type = ES_INTEGER, .integer = n};
+}
+
+int es_json_print(struct es_json *json, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+
+    if (json->failed == 0)
+        json->failed = es_value_text(&json->root, &text);
+    if (json->failed < 0)
+        return es_nomem(err);
+    puts(es_buf_str(&text));
+    return 0;
+}
+
+void es_json_done(struct es_json *json)
+{
+    es_value_done(&json->root);
+}
+
+static const char *state_word(const struct es_piece *piece)
+{
+    if (piece->kept)
+        return "kept";
+    switch (piece->target.state) {
+    case ES_TARGET_CREATE:
+        return "created";
+    case ES_TARGET_UPDATE:
+        return "updated";
+    case ES_TARGET_REPAIR:
+        return "repaired";
+    case ES_TARGET_UNKNOWN:
+        return "not comparable";
+    default:
+        return "unchanged";
+    }
+}
+
+static void add_outputs(struct es_json *json, const struct es_set *set)
+{
+    struct es_value *list = es_json_list(json, &json->root, "outputs");
+
+    for (size_t i = 0; i < set->n; i++) {
+        const struct es_piece *piece = &set->pieces[i];
+        struct es_value *item = es_json_item(json, list);
+        struct es_value *changes;
+
+        es_json_text(json, item, "path", piece->output->path);
+        es_json_text(json, item, "format", piece->output->format->name);
+        es_json_text(json, item, "state", state_word(piece));
+        changes = es_json_list(json, item, "changes");
+        for (size_t j = 0; j < piece->n_changes; j++) {
+            const char marker[] = {piece->changes[j].marker, '\0'};
+            struct es_value *change = es_json_item(json, changes);
+
+            es_json_text(json, change, "change", marker);
+            es_json_text(json, change, "key", piece->changes[j].name);
+            if (piece->changes[j].source)
+                es_json_text(json, change, "source", piece->changes[j].source);
+        }
+    }
+}
+
+static void add_kept(struct es_json *json, const struct es_set *set)
+{
+    struct es_value *list = es_json_list(json, &json->root, "kept");
+
+    for (size_t i = 0; json->failed == 0 && i < set->n; i++) {
+        const char *path = set->pieces[i].output->path;
+        struct es_value *item;
+
+        if (!set->pieces[i].kept)
+            continue;
+        json->failed = es_list_add(list, &item);
+        if (json->failed == 0)
+            json->failed = es_value_set_string(item, path, strlen(path));
+    }
+}
+
+static void add_sources(struct es_json *json, const struct es_config *config,
+                        const struct es_fetched *fetched)
+{
+    static const char *const words[] = {[ES_SOURCE_GIVEN] = "given",
+                                        [ES_SOURCE_ABSENT] = "absent",
+                                        [ES_SOURCE_SKIPPED] = "skipped"};
+    struct es_value *list = es_json_list(json, &json->root, "sources");
+
+    for (size_t i = 0; fetched->states && i < config->n_sources; i++) {
+        struct es_value *item = es_json_item(json, list);
+
+        es_json_text(json, item, "name", config->sources[i].name);
+        es_json_text(json, item, "type", config->sources[i].type);
+        es_json_text(json, item, "state", words[fetched->states[i]]);
+    }
+}
+
+static void add_messages(struct es_json *json, const struct es_report *report, const char *key,
+                         enum es_level level, const struct es_err *failure)
+{
+    struct es_value *list = es_json_list(json, &json->root, key), *item;
+
+    if (failure) {
+        item = es_json_item(json, list);
+        es_json_text(json, item, "class", es_class_name(failure->class));
+        es_json_text(json, item, "message", failure->msg);
+    }
+    for (size_t i = 0; i < report->n; i++) {
+        if (report->items[i].level != level)
+            continue;
+        item = es_json_item(json, list);
+        if (level == ES_LEVEL_ERROR)
+            es_json_text(json, item, "class", es_class_name(report->items[i].class));
+        es_json_text(json, item, "message", report->items[i].text);
+    }
+}
+
+static const char *result_word(const struct es_set *set, const struct es_err *failure)
+{
+    return failure ? "failed" : es_set_differs(set) ? "changed" : "unchanged";
+}
+
+int es_show_json(const struct es_session *session, const struct es_config *config,
+                 const struct es_fetched *fetched, const struct es_set *set,
+                 const struct es_err *failure, struct es_err *err)
+{
+    ES_CLEANUP(es_json_done) struct es_json json;
+
+    es_json_init(&json);
+    es_json_text(&json, &json.root, "result", result_word(set, failure));
+    es_json_bool(&json, &json.root, "dry_run", session->args.dry_run);
+    if (config->app)
+        es_json_text(&json, &json.root, "app", config->app);
+    if (failure)
+        es_json_number(&json, &json.root, "exit", es_exit_code(failure->class));
+    else
+        es_json_number(&json, &json.root, "exit",
+                       session->args.exit_code && es_set_differs(set) ? ES_EXIT_CHANGES
+                                                                      : ES_EXIT_OK);
+    add_sources(&json, config, fetched);
+    add_outputs(&json, set);
+    add_kept(&json, set);
+    es_json_list(&json, &json.root, "stale");
+    add_messages(&json, &session->report, "errors", ES_LEVEL_ERROR, failure);
+    add_messages(&json, &session->report, "warnings", ES_LEVEL_WARNING, NULL);
+    return es_json_print(&json, err);
+}

@@ -1,0 +1,119 @@
+/* The configuration: read, expanded, validated and compiled, offline.
+ *
+ * Everything here comes from one local file that root (or the caller) wrote, the bootstrap file and
+ * allowed variables. After es_config_load() it does not change any more.
+ */
+#ifndef ENVSYNC_CORE_CONFIG_H
+#define ENVSYNC_CORE_CONFIG_H
+
+#include "envsync/format.h"
+#include "envsync/key.h"
+#include "envsync/provider.h"
+#include "process.h"
+#include "report.h"
+
+struct es_globs {
+    struct es_glob **items;
+    size_t n;
+};
+
+struct es_rename {
+    struct es_buf from;
+    struct es_buf to;
+};
+
+/* What every source takes, and what its provider takes besides. */
+struct es_source {
+    char *name;
+    char *type;
+    bool optional;
+    char *prefix_key;
+    struct es_map rename;
+    struct es_strings include;
+    struct es_strings exclude;
+    char *on_unavailable; /* "fail" or "skip" */
+
+    struct es_pos pos; /* of the [[source]] */
+    const struct es_provider *provider;
+    struct es_value *table; /* borrowed from the configuration; expanded: goes to the worker */
+    void *state;            /* provider->options parsed */
+    struct es_buf prefix;
+    struct es_rename *renames; /* rename.n of them */
+    struct es_globs includes;
+    struct es_globs excludes;
+};
+
+enum es_cast {
+    ES_CAST_NONE,
+    ES_CAST_STRING,
+    ES_CAST_INTEGER,
+    ES_CAST_FLOAT,
+    ES_CAST_BOOLEAN,
+    ES_CAST_LIST,
+    ES_CAST_JSON
+};
+
+struct es_typed {
+    struct es_buf key;
+    enum es_cast cast;
+};
+
+struct es_output {
+    char *path;
+    char *format_name;
+    struct es_strings from;
+    struct es_strings include;
+    struct es_strings exclude;
+    struct es_strings allow;
+    struct es_strings require;
+    struct es_map types;
+    int64_t mode;
+    char *owner;
+    char *group;
+    char *key_text;
+    char *naming; /* `case`: "upper" or "keep" */
+
+    struct es_pos pos;
+    const struct es_format *format;
+    bool *sources; /* by number: does this output take from it? */
+    struct es_globs includes;
+    struct es_globs excludes;
+    struct es_typed *casts; /* types.n of them */
+    struct es_buf key;
+    bool keep_case;
+    uid_t uid; /* root's unless `owner` says otherwise */
+    gid_t gid;
+};
+
+struct es_config {
+    char *file; /* absolute path of the configuration */
+    char *app;
+    char *user;
+    char *group;
+    char *name;
+    char *bootstrap;
+    struct es_strings env;
+    int64_t deadline; /* milliseconds */
+
+    struct es_value root; /* the parsed document, which sources borrow from */
+    struct es_source *sources;
+    size_t n_sources;
+    struct es_output *outputs;
+    size_t n_outputs;
+    uid_t uid;               /* the app's user, (uid_t)-1 where there is none */
+    gid_t gid;               /* who may read what is written */
+    char *etc_dir, *run_dir; /* "/etc/APP", "/run/APP" */
+};
+
+/* Reads `file`. Warnings go to the report. Errors are ES_CONFIG ("FILE:LINE:COLUMN: ..."),
+ * ES_DENIED where the file may not be read or is not safe. */
+int es_config_load(const char *file, const struct es_process *process, struct es_config *ret,
+                   struct es_report *report, struct es_err *err);
+void es_config_done(struct es_config *config);
+
+/* Tables for messages, help and the manual page. */
+extern const struct es_option es_config_options[];
+extern const struct es_option es_source_options[];
+extern const struct es_option es_output_options[];
+
+#endif

@@ -1,0 +1,12 @@
+/* The state directory /run/envsync/NAME and the lock in it: one run at a time per configuration. */
+#ifndef ENVSYNC_CORE_LOCK_H
+#define ENVSYNC_CORE_LOCK_H
+
+#include "needs.h"
+
+/* Waits for the lock until the deadline. Returns a descriptor that holds it, or -ETIMEDOUT
+ * (ES_LOCKED), or what kept the directory from being made. */
+int es_lock(const struct es_config *config, const char *root, int64_t deadline, es_wait_fn *on_wait,
+            void *data, struct es_err *err);
+
+#endif

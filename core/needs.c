@@ -1,0 +1,294 @@
+/* See needs.h. Paths come from the configuration; what lies there may be anybody's, so it is opened
+ * by walk.h and never read here. */
+#include "needs.h"
+
+#include "clock.h"
+#include "envsync/limits.h"
+#include "walk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { WAIT_STEP = 50 /* milliseconds between two looks */ };
+
+struct needed {
+    struct es_need need;
+    char *path;
+};
+
+struct es_needs {
+    struct needed *items;
+    size_t n;
+};
+
+static void needs_done(struct es_needs *needs)
+{
+    for (size_t i = 0; i < needs->n; i++)
+        free(needs->items[i].path);
+    free(needs->items);
+}
+
+int es_needs_add(struct es_needs *needs, const struct es_need *need, struct es_err *err)
+{
+    struct needed *items = reallocarray(needs->items, needs->n + 1, sizeof *items);
+
+    if (!items)
+        return es_nomem(err);
+    needs->items = items;
+    items[needs->n] = (struct needed){.need = *need, .path = strdup(need->path)};
+    if (!items[needs->n].path)
+        return es_nomem(err);
+    needs->n++;
+    return 0;
+}
+
+/* Takes over fd. */
+static int keep(struct es_files *files, uint32_t source, const struct es_need *need,
+                const char *path, int fd, struct es_err *err)
+{
+    struct es_opened *items;
+    ES_CLEANUP(es_close) int owned = fd;
+
+    if (files->n == ES_MAX_FILES)
+        return es_fail(err, ES_INVALID, EMFILE, "%s: more than %d files in one run", path,
+                       ES_MAX_FILES);
+    items = reallocarray(files->items, files->n + 1, sizeof *items);
+    if (!items)
+        return es_nomem(err);
+    files->items = items;
+    items[files->n] =
+        (struct es_opened){.source = source, .role = need->role, .path = strdup(path)};
+    if (!items[files->n].path)
+        return es_nomem(err);
+    items[files->n++].fd = owned;
+    owned = -1;
+    return 0;
+}
+
+static bool beside(const char *path, const char *name)
+{
+    const char *slash = strrchr(path, '/');
+    char full[PATH_MAX];
+    struct stat st;
+
+    if ((size_t)snprintf(full, sizeof full, "%.*s/%s", (int)(slash - path), path, name) >=
+        sizeof full)
+        return false;
+    return stat(full, &st) == 0;
+}
+
+static bool still_coming(const char *path, const struct es_wait *wait)
+{
+    if (beside(path, wait->over))
+        return false;
+    for (const char *const *name = wait->begun; *name; name++)
+        if (beside(path, *name))
+            return true;
+    return false;
+}
+
+/* Everything that one run of es_files_open() hands down. */
+struct opening {
+    struct es_files *files;
+    uint32_t source;
+    int64_t deadline;
+    es_wait_fn *on_wait;
+    void *data;
+    struct es_report *report;
+};
+
+/* Opens, and where that may help waits for the file to appear. */
+static int open_waiting(const struct opening *o, const struct es_need *need, struct es_err *err)
+{
+    bool told = false;
+
+    for (;;) {
+        int fd = es_open_source(need->path, err);
+
+        if (fd != -ENOENT || !need->wait || !still_coming(need->path, need->wait))
+            return fd;
+        if (!told && o->on_wait)
+            o->on_wait(o->data, need->wait->what, need->path);
+        told = true;
+        if (es_process_caught())
+            return es_fail(err, ES_INTERNAL, EINTR, "interrupted");
+        if (es_clock_left(o->deadline) == 0)
+            return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT,
+                           "%s: %s is still running and has not written it before the deadline; "
+                           "order the unit after it, or give more time with deadline",
+                           need->path, need->wait->what);
+        es_clock_nap(WAIT_STEP, o->deadline);
+    }
+}
+
+static int open_one(const struct opening *o, const struct es_need *need, struct es_err *err)
+{
+    int fd = open_waiting(o, need, err);
+
+    if (fd >= 0)
+        return keep(o->files, o->source, need, need->path, fd, err);
+    if (fd == -ENOENT && need->wait && err->class == ES_ABSENT)
+        return es_fail(err, ES_ABSENT, ENOENT, "%s: does not exist, and %s is not running",
+                       need->path, need->wait->what);
+    return fd;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Opens many paths in bytewise order. Directories among them are passed over in silence, what is
+ * no regular file with a note: a socket in /etc/app.d is no reason not to boot. */
+static int open_all(const struct opening *o, const struct es_need *need, char **paths, size_t n,
+                    struct es_err *err)
+{
+    qsort(paths, n, sizeof *paths, compare_paths);
+    for (size_t i = 0; i < n; i++) {
+        int fd = es_open_source(paths[i], err);
+        int r;
+
+        if (fd == -EISDIR)
+            continue;
+        if (fd == -EINVAL) {
+            es_report_add(o->report, ES_LEVEL_NOTICE, "%s: passed over, no regular file", paths[i]);
+            continue;
+        }
+        r = fd < 0 ? fd : keep(o->files, o->source, need, paths[i], fd, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+struct paths {
+    char **items;
+    size_t n;
+};
+
+static void paths_done(struct paths *paths)
+{
+    for (size_t i = 0; i < paths->n; i++)
+        free(paths->items[i]);
+    free(paths->items);
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+static int list_directory(const char *path, struct paths *ret, struct es_err *err)
+{
+    ES_CLEANUP(close_dir) DIR *dir = NULL;
+    int fd = es_open_directory(path, err);
+    const struct dirent *entry;
+
+    if (fd < 0)
+        return fd;
+    dir = fdopendir(fd);
+    if (!dir) {
+        es_close(&fd);
+        return es_nomem(err);
+    }
+    while (errno = 0, (entry = readdir(dir))) {
+        char **items;
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (ret->n == 16 * ES_MAX_FILES)
+            return es_fail(err, ES_INVALID, EMFILE, "%s: more than %d entries", path,
+                           16 * ES_MAX_FILES);
+        items = reallocarray(ret->items, ret->n + 1, sizeof *items);
+        if (!items)
+            return es_nomem(err);
+        ret->items = items;
+        if (asprintf(&items[ret->n], "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/",
+                     entry->d_name) < 0)
+            return es_nomem(err);
+        ret->n++;
+    }
+    if (errno)
+        return es_fail_errno(err, ES_DENIED, errno, "%s", path);
+    return 0;
+}
+
+/* glob(3) stops where a directory may not be listed: that is no "nothing matches". */
+static int glob_error(const char *path, int errnum)
+{
+    (void)path;
+    return errnum == EACCES || errnum == EPERM || errnum == EIO;
+}
+
+static int open_glob(const struct opening *o, const struct es_need *need, struct es_err *err)
+{
+    glob_t found;
+    int r = glob(need->path, GLOB_NOSORT, glob_error, &found);
+
+    if (r == 0)
+        r = open_all(o, need, found.gl_pathv, found.gl_pathc, err);
+    else if (r == GLOB_NOMATCH)
+        r = es_fail(err, ES_ABSENT, ENOENT, "%s: no file matches", need->path);
+    else if (r == GLOB_ABORTED)
+        r = es_fail(err, ES_DENIED, EACCES, "%s: a directory may not be listed", need->path);
+    else
+        r = es_nomem(err);
+    globfree(&found);
+    return r;
+}
+
+static int open_expanded(const struct opening *o, const struct es_need *need, struct es_err *err)
+{
+    ES_CLEANUP(paths_done) struct paths paths = {0};
+    int r = open_one(o, need, err);
+
+    if (r == -EISDIR) {
+        r = list_directory(need->path, &paths, err);
+        return r < 0 ? r : open_all(o, need, paths.items, paths.n, err);
+    }
+    if (r == -ENOENT && strpbrk(need->path, "*?["))
+        return open_glob(o, need, err);
+    return r;
+}
+
+int es_files_open(struct es_files *files, const struct es_source *source, uint32_t number,
+                  int64_t deadline, es_wait_fn *on_wait, void *data, struct es_report *report,
+                  struct es_err *err)
+{
+    ES_CLEANUP(needs_done) struct es_needs needs = {0};
+    struct opening o = {.files = files,
+                        .source = number,
+                        .deadline = deadline,
+                        .on_wait = on_wait,
+                        .data = data,
+                        .report = report};
+    int r = source->provider->needs ? source->provider->needs(source->state, &needs, err) : 0;
+
+    for (size_t i = 0; r == 0 && i < needs.n; i++) {
+        struct es_need need = needs.items[i].need;
+
+        need.path = needs.items[i].path;
+        r = need.flags & ES_NEED_EXPAND ? open_expanded(&o, &need, err) : open_one(&o, &need, err);
+        if (r < 0 && need.flags & ES_NEED_OPTIONAL &&
+            (err->class == ES_ABSENT || err->class == ES_DENIED))
+            r = 0;
+    }
+    return r;
+}
+
+void es_files_done(struct es_files *files)
+{
+    for (size_t i = 0; i < files->n; i++) {
+        es_close(&files->items[i].fd);
+        free(files->items[i].path);
+    }
+    free(files->items);
+    *files = (struct es_files){0};
+}

@@ -1,0 +1,41 @@
+/* What envsync does to itself first, and undoes for the command of `envsync exec`.
+ *
+ * The environment may be the last output of envsync itself, the descriptors may be closed, limits
+ * and masks may be the app's: nothing of it is trusted. It is kept only to be handed on.
+ */
+#ifndef ENVSYNC_CORE_PROCESS_H
+#define ENVSYNC_CORE_PROCESS_H
+
+#include "envsync/err.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+struct es_process {
+    char **environ; /* as inherited; borrowed from the kernel's own array */
+    mode_t umask;
+    sigset_t mask;
+    struct rlimit core;
+    struct sigaction pipe, xfsz, chld; /* dispositions that are changed */
+};
+
+/* Call before anything else. After it: environ holds only constants, umask is 077, descriptors 0-2
+ * are open, no core is written, nobody may attach. */
+int es_process_start(struct es_process *process, struct es_err *err);
+
+/* A variable of the inherited environment, or NULL. Callers decide who may ask. */
+const char *es_process_getenv(const struct es_process *process, const char *name);
+
+/* SIGTERM, SIGINT and SIGHUP set a flag from here on instead of ending the process. */
+void es_process_catch(void);
+int es_process_caught(void); /* the signal, or 0 */
+
+/* Dies of the signal that was caught, as the caller's shell or systemd expects. */
+void es_process_die(int sig);
+
+/* Before execve(): mask, umask, limits and dispositions as inherited. */
+void es_process_restore(const struct es_process *process);
+
+#endif

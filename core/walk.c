@@ -1,0 +1,356 @@
+/* See walk.h. Directory contents may be in the hands of the app or of any local user; the
+ * configuration, which names the paths, is not. */
+#include "walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Directories from the root down to where the walk stands, and what is still to be walked. */
+struct walker {
+    const struct es_walk *walk;
+    const char *path; /* as configured, for messages and for `make` */
+    int fds[ES_WALK_DEPTH];
+    size_t n;
+    char rest[2 * PATH_MAX];
+    unsigned links;
+    bool below_app; /* the directory on top is the app's */
+};
+
+static void walker_done(struct walker *w)
+{
+    while (w->n > 0)
+        es_close(&w->fds[--w->n]);
+}
+
+static bool trusted(uid_t uid)
+{
+    return uid == 0 || uid == geteuid();
+}
+
+static bool is_app(const struct es_walk *walk, uid_t uid)
+{
+    for (const uid_t *p = walk->app; p && *p != (uid_t)-1; p++)
+        if (*p == uid)
+            return true;
+    return false;
+}
+
+/* Names the directory that the walk stands on, for messages. */
+static const char *here(const struct walker *w, char buf[PATH_MAX])
+{
+    char link[64];
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", w->fds[w->n - 1]);
+    n = readlink(link, buf, PATH_MAX - 1);
+    if (n <= 0)
+        return w->path;
+    buf[n] = '\0';
+    return buf;
+}
+
+static int fail(const struct walker *w, int errnum, struct es_err *err, const char *component)
+{
+    enum es_class class = errnum == EACCES || errnum == EPERM     ? ES_DENIED
+                          : errnum == ENOENT || errnum == ENOTDIR ? w->walk->missing
+                                                                  : ES_OUTPUT;
+    char buf[PATH_MAX];
+    const char *dir = here(w, buf);
+
+    if (errnum == ENOENT)
+        return es_fail(err, class, errnum, "%s: directory %s%s%s does not exist", w->path, dir,
+                       strcmp(dir, "/") == 0 ? "" : "/", component);
+    return es_fail_errno(err, class, errnum, "%s: %s%s%s", w->path, dir,
+                         strcmp(dir, "/") == 0 ? "" : "/", component);
+}
+
+/* Is the directory on top one in which envsync, as root, may write? */
+static int check_top(struct walker *w, struct es_err *err)
+{
+    char buf[PATH_MAX];
+    struct stat st;
+
+    if (!w->walk->check)
+        return 0;
+    if (fstat(w->fds[w->n - 1], &st) < 0)
+        return fail(w, errno, err, "");
+    if (w->below_app)
+        return es_fail(err, ES_DENIED, EPERM,
+                       "%s: a directory above %s belongs to the app, which could swap it: only "
+                       "the last directory may be the app's; write to /etc or /run instead",
+                       w->path, here(w, buf));
+    if (st.st_mode & (S_IWGRP | S_IWOTH))
+        return es_fail(err, ES_DENIED, EPERM,
+                       "%s: directory %s is writable for %s (mode %04o): anyone there could plant "
+                       "or swap files; chmod go-w it, or write to /etc or /run instead",
+                       w->path, here(w, buf), st.st_mode & S_IWOTH ? "everyone" : "its group",
+                       (unsigned)(st.st_mode & 07777));
+    if (trusted(st.st_uid))
+        return 0;
+    if (!is_app(w->walk, st.st_uid))
+        return es_fail(err, ES_DENIED, EPERM,
+                       "%s: directory %s belongs to uid %u, neither to root nor to the app; "
+                       "chown it to root, or write to /etc or /run instead",
+                       w->path, here(w, buf), (unsigned)st.st_uid);
+    w->below_app = true;
+    return 0;
+}
+
+static int push(struct walker *w, int fd, struct es_err *err)
+{
+    if (w->n == ES_WALK_DEPTH) {
+        es_close(&fd);
+        return es_fail(err, ES_OUTPUT, ENAMETOOLONG, "%s: more than %d directories deep", w->path,
+                       ES_WALK_DEPTH);
+    }
+    w->fds[w->n++] = fd;
+    return check_top(w, err);
+}
+
+/* ".." of a link's target: up, but never above the root that the walk started from. */
+static void pop(struct walker *w)
+{
+    if (w->n > 1)
+        es_close(&w->fds[--w->n]);
+    w->below_app = false; /* what lies above the app's directory passed the check before */
+}
+
+static int start(struct walker *w, struct es_err *err)
+{
+    const char *root = w->walk->root ? w->walk->root : "/";
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return es_fail_errno(err, errno == EACCES ? ES_DENIED : ES_OUTPUT, errno, "%s", root);
+    if (strlen(w->path) >= PATH_MAX) {
+        es_close(&fd);
+        return es_fail(err, ES_CONFIG, ENAMETOOLONG, "a path has more than %d bytes", PATH_MAX);
+    }
+    strcpy(w->rest, w->path);
+    return push(w, fd, err);
+}
+
+/* Takes the next component off the rest; false at the end. */
+static bool next_component(struct walker *w, char component[NAME_MAX + 1], struct es_err *err,
+                           int *ret_error)
+{
+    char *p = w->rest + strspn(w->rest, "/");
+    size_t len = strcspn(p, "/");
+
+    *ret_error = 0;
+    if (len == 0)
+        return false;
+    if (len > NAME_MAX) {
+        *ret_error = es_fail(err, ES_CONFIG, ENAMETOOLONG, "%s: a part has more than %d bytes",
+                             w->path, NAME_MAX);
+        return false;
+    }
+    memcpy(component, p, len);
+    component[len] = '\0';
+    memmove(w->rest, p + len, strlen(p + len) + 1);
+    return true;
+}
+
+static bool is_last(const struct walker *w)
+{
+    return w->rest[strspn(w->rest, "/")] == '\0';
+}
+
+/* Puts a link's target before the rest, if it may be followed. `link` is its O_PATH descriptor. */
+static int follow(struct walker *w, int link, const struct stat *st, const char *component,
+                  struct es_err *err)
+{
+    char target[PATH_MAX], rest[sizeof w->rest], buf[PATH_MAX];
+    struct stat dir;
+    ssize_t n;
+
+    if (fstat(w->fds[w->n - 1], &dir) < 0)
+        return fail(w, errno, err, component);
+    if (!trusted(st->st_uid) || !trusted(dir.st_uid))
+        return es_fail(err, ES_DENIED, ELOOP,
+                       "%s: %s/%s is a symbolic link that root does not own, so it is not "
+                       "followed; name the file itself",
+                       w->path, here(w, buf), component);
+    if (++w->links > ES_WALK_LINKS)
+        return fail(w, ELOOP, err, component);
+    n = readlinkat(link, "", target, sizeof target - 1);
+    if (n < 0)
+        return fail(w, errno, err, component);
+    target[n] = '\0';
+    memcpy(rest, w->rest, sizeof rest);
+    if ((size_t)snprintf(w->rest, sizeof w->rest, "%s%s", target, rest) >= sizeof w->rest)
+        return fail(w, ENAMETOOLONG, err, component);
+    if (target[0] == '/')
+        while (w->n > 1)
+            pop(w);
+    return 0;
+}
+
+/* May the directory `component`, which the walk has not found, be made? Prefixes are compared with
+ * the configured path: a part of it that was reached through a link is the administrator's. */
+static const struct es_make *may_make(const struct walker *w)
+{
+    size_t done = strlen(w->path) - strlen(w->rest);
+
+    if (strcmp(w->path + done, w->rest) != 0)
+        return NULL;
+    for (const struct es_make *m = w->walk->make; m && m->path; m++) {
+        size_t len = strlen(m->path);
+
+        if (strncmp(w->path, m->path, len) == 0 &&
+            (done == len || (m->below && done > len && w->path[len] == '/')))
+            return m;
+    }
+    return NULL;
+}
+
+static int make(struct walker *w, const struct es_make *how, const char *component,
+                struct es_err *err)
+{
+    ES_CLEANUP(es_close) int fd = -1;
+    int top = w->fds[w->n - 1], made;
+
+    if (mkdirat(top, component, 0700) < 0 && errno != EEXIST)
+        return fail(w, errno, err, component);
+    made = openat(top, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (made < 0)
+        return fail(w, errno, err, component);
+    fd = made;
+    if (geteuid() == 0 && fchown(fd, 0, how->gid) < 0)
+        return fail(w, errno, err, component);
+    if (fchmod(fd, how->mode) < 0 || fsync(fd) < 0)
+        return fail(w, errno, err, component);
+    return 0;
+}
+
+static int step(struct walker *w, const char *component, struct es_err *err)
+{
+    ES_CLEANUP(es_close) int fd = -1;
+    int top = w->fds[w->n - 1], r;
+    const struct es_make *how;
+    struct stat st;
+
+    if (strcmp(component, ".") == 0)
+        return 0;
+    if (strcmp(component, "..") == 0) {
+        pop(w);
+        return 0;
+    }
+    fd = openat(top, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    how = fd < 0 && errno == ENOENT ? may_make(w) : NULL;
+    if (how && w->walk->dry)
+        return 1;
+    if (how) {
+        r = make(w, how, component, err);
+        if (r < 0)
+            return r;
+        fd = openat(top, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    }
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return fail(w, errno, err, component);
+    if (S_ISLNK(st.st_mode))
+        return follow(w, fd, &st, component, err);
+    if (!S_ISDIR(st.st_mode))
+        return fail(w, ENOTDIR, err, component);
+    r = push(w, fd, err);
+    fd = -1;
+    return r;
+}
+
+static int walk_on(struct walker *w, char base[NAME_MAX + 1], struct es_err *err)
+{
+    int r;
+
+    while (next_component(w, base, err, &r)) {
+        if (is_last(w))
+            return 0;
+        r = step(w, base, err);
+        if (r != 0)
+            return r;
+    }
+    if (r == 0)
+        strcpy(base, "."); /* the path is a directory that a link led back to */
+    return r;
+}
+
+void es_place_done(struct es_place *place)
+{
+    es_close(&place->dir);
+}
+
+int es_walk_to(const struct es_walk *walk, const char *path, struct es_place *ret,
+               struct es_err *err)
+{
+    ES_CLEANUP(walker_done) struct walker w = {.walk = walk, .path = path};
+    char base[NAME_MAX + 1];
+    int r = start(&w, err);
+
+    if (r == 0)
+        r = walk_on(&w, base, err);
+    if (r != 0)
+        return r;
+    ret->dir = w.fds[--w.n];
+    ret->app_owned = w.below_app;
+    memcpy(ret->base, base, sizeof base);
+    return 0;
+}
+
+/* Opens the last component with `flags`, following it while it is a link that may be followed. */
+static int open_last(const char *path, int flags, struct es_err *err)
+{
+    static const struct es_walk plain = {.missing = ES_ABSENT};
+    ES_CLEANUP(walker_done) struct walker w = {.walk = &plain, .path = path};
+    char base[NAME_MAX + 1];
+    int r = start(&w, err);
+
+    while (r == 0) {
+        ES_CLEANUP(es_close) int link = -1;
+        struct stat st;
+
+        r = walk_on(&w, base, err);
+        if (r < 0)
+            return r;
+        link = openat(w.fds[w.n - 1], base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (link < 0 || fstat(link, &st) < 0)
+            return errno == ENOENT ? es_fail(err, ES_ABSENT, ENOENT, "%s: does not exist", path)
+                                   : fail(&w, errno, err, base);
+        /* Nothing else is even opened: that alone acts on a device or a FIFO. */
+        if (!S_ISLNK(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+            return es_fail(err, ES_INVALID, EINVAL, "%s: is no regular file", path);
+        if (!S_ISLNK(st.st_mode)) {
+            int fd = openat(w.fds[w.n - 1], base, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+            if (fd >= 0)
+                return fd;
+            return es_fail_errno(err, ES_DENIED, errno, "%s", path);
+        }
+        r = follow(&w, link, &st, base, err);
+    }
+    return r;
+}
+
+int es_open_source(const char *path, struct es_err *err)
+{
+    ES_CLEANUP(es_close) int fd = open_last(path, O_RDONLY | O_NOCTTY, err);
+    struct stat st;
+    int ret;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return es_fail_errno(err, ES_DENIED, errno, "%s", path);
+    if (S_ISDIR(st.st_mode))
+        return es_fail(err, ES_INVALID, EISDIR, "%s: is a directory", path);
+    ret = fd;
+    fd = -1;
+    return ret;
+}
+
+int es_open_directory(const char *path, struct es_err *err)
+{
+    return open_last(path, O_RDONLY | O_DIRECTORY, err);
+}

@@ -1,0 +1,423 @@
+/* See worker.h. Between fork() and exec() the child is still privileged code: it only drops. */
+#include "worker.h"
+
+#include "build.h"
+#include "clock.h"
+#include "envsync/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LAST_WORDS = 2000 /* milliseconds that a worker has to exit after its last frame */ };
+
+/* Whom the worker runs as; looked up before the fork because NSS may want anything. */
+struct identity {
+    uid_t uid;
+    gid_t gid;
+};
+
+static struct identity worker_identity(void)
+{
+    const struct passwd *user = getpwnam(WORKER_USER);
+
+    if (!user || user->pw_uid == 0)
+        user = getpwnam("nobody");
+    if (!user || user->pw_uid == 0)
+        return (struct identity){.uid = 65534, .gid = 65534};
+    return (struct identity){.uid = user->pw_uid, .gid = user->pw_gid};
+}
+
+/* The worker is trusted as far as the running program itself is: it belongs to root or to the same
+ * owner, and is writable for nobody who could not write this program. */
+static int open_worker(const char *path, const struct stat *self)
+{
+    ES_CLEANUP(es_close) int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    int ret;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return -ENOENT;
+    if ((st.st_uid != 0 && st.st_uid != self->st_uid) || (st.st_mode & 022 & ~self->st_mode))
+        return -EPERM;
+    ret = fd;
+    fd = -1;
+    return ret;
+}
+
+/* Beside the program, so that an image, a staged install and a build tree work as they lie; else
+ * where it was configured to be. */
+static int find_worker(struct es_err *err)
+{
+    static const char *const relative[] = {"/../libexec/envsync/worker", "/worker/worker"};
+    char self[PATH_MAX], path[2 * PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    struct stat st = {0};
+    int fd = -ENOENT;
+
+    if (n > 0 && stat("/proc/self/exe", &st) == 0) {
+        self[n] = '\0';
+        *strrchr(self, '/') = '\0';
+        for (size_t i = 0; fd == -ENOENT && i < sizeof relative / sizeof *relative; i++) {
+            snprintf(path, sizeof path, "%s%s", self, relative[i]);
+            fd = open_worker(path, &st);
+        }
+    }
+    if (fd == -ENOENT) {
+        snprintf(path, sizeof path, "%s", WORKER_PATH);
+        fd = open_worker(path, &st);
+    }
+    if (fd == -EPERM)
+        return es_fail(err, ES_DENIED, EPERM,
+                       "worker %s: others than the owner of envsync may change it; reinstall",
+                       path);
+    if (fd < 0)
+        return es_fail(err, ES_INTERNAL, ENOENT, "the worker is not installed: %s is missing",
+                       WORKER_PATH);
+    return fd;
+}
+
+/* Nothing that was inherited, by systemd's socket activation for one, reaches the worker. */
+static void close_all_on_exec(void)
+{
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) == 0)
+        return;
+#endif
+    for (int fd = 3, max = (int)sysconf(_SC_OPEN_MAX); fd < max && fd < 65536; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+static int lacks(const char *capability, const char *call, struct es_err *err)
+{
+    if (errno == EPERM)
+        return es_fail(err, ES_DENIED, EPERM,
+                       "cannot drop privileges for the worker: capability %s is missing; add it "
+                       "to CapabilityBoundingSet=",
+                       capability);
+    return es_fail_errno(err, ES_INTERNAL, errno, "%s", call);
+}
+
+static int drop(const struct identity *id, struct es_err *err)
+{
+    if (geteuid() == 0) {
+        if (setgroups(0, NULL) < 0)
+            return lacks("CAP_SETGID", "setgroups", err);
+        if (setresgid(id->gid, id->gid, id->gid) < 0)
+            return lacks("CAP_SETGID", "setresgid", err);
+        if (setresuid(id->uid, id->uid, id->uid) < 0)
+            return lacks("CAP_SETUID", "setresuid", err);
+        if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || geteuid() == 0)
+            return es_fail(err, ES_INTERNAL, EPERM, "the worker could become root again");
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return es_fail_errno(err, ES_INTERNAL, errno, "no_new_privs");
+    return 0;
+}
+
+static int become_worker(int exe, int job, int records, const struct es_files *files,
+                         const struct identity *id, struct es_err *err)
+{
+    static char path[] = "PATH=/usr/bin:/bin", lang[] = "LC_ALL=C.UTF-8";
+    char *environment[] = {path, lang, NULL};
+    char job_fd[16], records_fd[16], parent[16];
+    char *argv[] = {(char *)"envsync-worker", job_fd, records_fd, parent, NULL};
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    snprintf(job_fd, sizeof job_fd, "%d", job);
+    snprintf(records_fd, sizeof records_fd, "%d", records);
+    snprintf(parent, sizeof parent, "%d", (int)getppid());
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || chdir("/") < 0)
+        return es_fail_errno(err, ES_INTERNAL, errno, "/dev/null");
+    close_all_on_exec();
+    fcntl(job, F_SETFD, 0);
+    fcntl(records, F_SETFD, 0);
+    for (size_t i = 0; i < files->n; i++)
+        fcntl(files->items[i].fd, F_SETFD, 0);
+    if (drop(id, err) < 0)
+        return -EPERM;
+    syscall(SYS_execveat, exe, "", argv, environment, AT_EMPTY_PATH);
+    return es_fail_errno(err, ES_INTERNAL, errno, "the worker cannot be executed");
+}
+
+/* The child's only way to say why it did not become the worker. */
+static void tell_fatal(int fd, const struct es_err *why)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf payload = {0}, frame = {0};
+    ssize_t n;
+
+    if (es_put_u8(&payload, (uint8_t)why->class) < 0 ||
+        es_put_bytes(&payload, why->msg, strlen(why->msg)) < 0 ||
+        es_put_frame(&frame, ES_FRAME_FATAL, &payload) < 0)
+        return;
+    n = write(fd, frame.data, frame.len);
+    (void)n;
+}
+
+int es_worker_start(struct es_worker *worker, const struct es_files *files, struct es_err *err)
+{
+    ES_CLEANUP(es_close) int exe = find_worker(err);
+    struct identity id = worker_identity();
+    int job[2], records[2];
+
+    if (exe < 0)
+        return exe;
+    if (pipe2(job, O_CLOEXEC) < 0)
+        return es_fail_errno(err, ES_INTERNAL, errno, "pipe");
+    worker->job = job[1];
+    if (pipe2(records, O_CLOEXEC) < 0) {
+        es_close(&job[0]);
+        return es_fail_errno(err, ES_INTERNAL, errno, "pipe");
+    }
+    worker->records = records[0];
+    worker->pid = fork();
+    if (worker->pid == 0) {
+        struct es_err why = {0};
+
+        become_worker(exe, job[0], records[1], files, &id, &why);
+        tell_fatal(records[1], &why);
+        _exit(70);
+    }
+    es_close(&job[0]);
+    es_close(&records[1]);
+    if (worker->pid < 0) {
+        worker->pid = 0;
+        return es_fail_errno(err, ES_INTERNAL, errno, "fork");
+    }
+    return 0;
+}
+
+static int add_text(struct es_value *table, const char *key, const char *text)
+{
+    struct es_entry *entry;
+    int r = es_table_add(table, key, strlen(key), &entry);
+
+    return r < 0 ? r : es_value_set_string(&entry->value, text, strlen(text));
+}
+
+static int add_number(struct es_value *table, const char *key, int64_t number)
+{
+    struct es_entry *entry;
+    int r = es_table_add(table, key, strlen(key), &entry);
+
+    if (r == 0)
+        entry->value = (struct es_value){.type = ES_INTEGER, .integer = number};
+    return r;
+}
+
+static int add_files(struct es_value *table, const struct es_files *files, uint32_t source)
+{
+    struct es_entry *entry;
+    int r = es_table_add(table, "files", 5, &entry);
+
+    if (r < 0)
+        return r;
+    es_value_set_list(&entry->value);
+    for (size_t i = 0; r == 0 && i < files->n; i++) {
+        struct es_value *item;
+
+        if (files->items[i].source != source)
+            continue;
+        r = es_list_add(&entry->value, &item);
+        if (r < 0)
+            return r;
+        es_value_set_table(item);
+        r = add_text(item, "role", files->items[i].role);
+        if (r == 0)
+            r = add_text(item, "path", files->items[i].path);
+        if (r == 0)
+            r = add_number(item, "fd", files->items[i].fd);
+    }
+    return r;
+}
+
+static int add_source(struct es_value *list, const struct es_source *source, uint32_t number,
+                      const struct es_files *files)
+{
+    struct es_value *table;
+    struct es_entry *options;
+    int r = es_list_add(list, &table);
+
+    if (r < 0)
+        return r;
+    es_value_set_table(table);
+    r = add_number(table, "number", number);
+    if (r == 0)
+        r = add_text(table, "type", source->type);
+    if (r == 0)
+        r = es_table_add(table, "options", 7, &options);
+    if (r == 0)
+        r = es_value_copy(&options->value, source->table);
+    return r < 0 ? r : add_files(table, files, number);
+}
+
+static int encode_job(const struct es_config *config, const bool *wanted,
+                      const struct es_files *files, struct es_buf *out)
+{
+    ES_CLEANUP(es_value_done) struct es_value job = {0};
+    ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
+    struct es_entry *sources;
+    int r;
+
+    es_value_set_table(&job);
+    r = es_table_add(&job, "sources", 7, &sources);
+    if (r < 0)
+        return r;
+    es_value_set_list(&sources->value);
+    for (size_t i = 0; r == 0 && i < config->n_sources; i++)
+        if (wanted[i])
+            r = add_source(&sources->value, &config->sources[i], (uint32_t)i, files);
+    if (r == 0)
+        r = es_put_value(&payload, &job);
+    return r < 0 ? r : es_put_frame(out, ES_FRAME_JOB, &payload);
+}
+
+/* Waits until the descriptor is ready. 0, -ETIMEDOUT or -EINTR. */
+static int wait_for(int fd, short events, int64_t deadline, struct es_err *err)
+{
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = events};
+        int left = es_clock_left(deadline);
+        int n;
+
+        if (es_process_caught())
+            return es_fail(err, ES_INTERNAL, EINTR, "interrupted");
+        /* A signal may come between the look and the poll: never sleep for long. */
+        n = poll(&p, 1, left < 1000 ? left : 1000);
+        if (n > 0)
+            return 0;
+        if (n == 0 && left == 0)
+            return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT, "no answer until the deadline");
+    }
+}
+
+int es_worker_send(struct es_worker *worker, const struct es_config *config, const bool *wanted,
+                   const struct es_files *files, int64_t deadline, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf job = {0};
+    size_t sent = 0;
+
+    if (encode_job(config, wanted, files, &job) < 0)
+        return es_nomem(err);
+    fcntl(worker->job, F_SETFL, O_NONBLOCK);
+    while (sent < job.len) {
+        ssize_t n = write(worker->job, job.data + sent, job.len - sent);
+
+        if (n >= 0) {
+            sent += (size_t)n;
+        } else if (errno == EAGAIN) {
+            int r = wait_for(worker->job, POLLOUT, deadline, err);
+
+            if (r < 0)
+                return r;
+        } else if (errno != EINTR) {
+            break; /* it has ended; why, its last frame may say */
+        }
+    }
+    es_close(&worker->job);
+    return 0;
+}
+
+/* A whole frame of what was read, or false. -EBADMSG for one that cannot be. */
+static int take_frame(struct es_worker *worker, enum es_frame *ret_type,
+                      struct es_cursor *ret_payload, struct es_err *err)
+{
+    struct es_cursor in = {.p = worker->in.data + worker->taken,
+                           .left = worker->in.len - worker->taken};
+    uint32_t len;
+    uint8_t type;
+
+    if (worker->in.len == 0 || es_get_u32(&in, &len) < 0)
+        return 0;
+    if (len == 0 || len > ES_MAX_FRAME)
+        return es_fail(err, ES_INTERNAL, EBADMSG, "the worker sent a frame of %u bytes", len);
+    if (in.left < len)
+        return 0;
+    in.left = len;
+    es_get_u8(&in, &type);
+    worker->taken += len + 4;
+    *ret_type = (enum es_frame)type;
+    *ret_payload = in;
+    return 1;
+}
+
+int es_worker_next(struct es_worker *worker, int64_t deadline, enum es_frame *ret_type,
+                   struct es_cursor *ret_payload, struct es_err *err)
+{
+    for (;;) {
+        int r = take_frame(worker, ret_type, ret_payload, err);
+        size_t rest;
+        ssize_t n;
+
+        if (r != 0)
+            return r < 0 ? r : 0;
+        rest = worker->in.len - worker->taken;
+        if (worker->taken) {
+            memmove(worker->in.data, worker->in.data + worker->taken, rest);
+            worker->in.len = rest;
+            worker->taken = 0;
+        }
+        if (es_buf_reserve(&worker->in, 65536) < 0)
+            return es_nomem(err);
+        r = wait_for(worker->records, POLLIN, deadline, err);
+        if (r < 0)
+            return r;
+        n = read(worker->records, worker->in.data + worker->in.len, 65536);
+        if (n == 0)
+            return es_fail(err, ES_INTERNAL, EPIPE, "the worker ended too early");
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return es_fail_errno(err, ES_INTERNAL, errno, "reading from the worker");
+        if (n > 0)
+            worker->in.len += (size_t)n;
+    }
+}
+
+static int judge(int status, struct es_err *err)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    if (WIFSIGNALED(status))
+        return es_fail(err, ES_INTERNAL, EPIPE, "the worker was ended by signal %d (%s)",
+                       WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return es_fail(err, ES_INTERNAL, EPIPE, "the worker ended with status %d", WEXITSTATUS(status));
+}
+
+int es_worker_finish(struct es_worker *worker, struct es_err *err)
+{
+    int64_t deadline = es_clock_ms() + LAST_WORDS;
+    int status = 0;
+
+    while (waitpid(worker->pid, &status, WNOHANG) == 0) {
+        if (es_clock_left(deadline) == 0) {
+            kill(worker->pid, SIGKILL);
+            waitpid(worker->pid, &status, 0);
+            break;
+        }
+        es_clock_nap(1, deadline);
+    }
+    worker->pid = 0;
+    return judge(status, err);
+}
+
+void es_worker_done(struct es_worker *worker)
+{
+    if (worker->pid > 0) {
+        kill(worker->pid, SIGKILL);
+        waitpid(worker->pid, NULL, 0);
+    }
+    es_close(&worker->job);
+    es_close(&worker->records);
+    es_buf_done(&worker->in);
+    *worker = (struct es_worker){.job = -1, .records = -1};
+}

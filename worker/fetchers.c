@@ -1,0 +1,16 @@
+/* The worker's half of the list of providers. */
+#include "job.h"
+
+#define DECLARE(name)                                                                              \
+    extern const struct es_provider es_provider_##name;                                            \
+    es_fetch_fn es_fetch_##name;
+ES_PROVIDERS(DECLARE)
+
+es_fetch_fn *es_fetcher_of(const struct es_provider *provider)
+{
+#define MATCH(name)                                                                                \
+    if (provider == &es_provider_##name)                                                           \
+        return es_fetch_##name;
+    ES_PROVIDERS(MATCH)
+    return NULL;
+}

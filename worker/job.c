@@ -1,0 +1,119 @@
+/* See job.h. The job comes from the privileged side and is trusted; it is checked for shape all the
+ * same, so that a mistake there is an error here and not a crash. */
+#include "job.h"
+
+#include "envsync/limits.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_JOB = 64 << 20 };
+
+static int malformed(struct es_err *err)
+{
+    return es_fail(err, ES_INTERNAL, EBADMSG, "the worker cannot read its job");
+}
+
+static const struct es_value *get(const struct es_value *table, const char *key, enum es_type type)
+{
+    const struct es_value *value = table->type == ES_TABLE ? es_table_get(table, key) : NULL;
+
+    return value && value->type == type ? value : NULL;
+}
+
+static int read_files(const struct es_value *list, struct es_task *task, struct es_err *err)
+{
+    task->files = calloc(list->list.n + 1, sizeof *task->files);
+    if (!task->files)
+        return es_nomem(err);
+    for (size_t i = 0; i < list->list.n; i++) {
+        const struct es_value *role = get(&list->list.items[i], "role", ES_STRING);
+        const struct es_value *path = get(&list->list.items[i], "path", ES_STRING);
+        const struct es_value *fd = get(&list->list.items[i], "fd", ES_INTEGER);
+
+        if (!role || !path || !fd)
+            return malformed(err);
+        task->files[task->n_files++] = (struct es_file){.role = es_buf_str(&role->text),
+                                                        .path = es_buf_str(&path->text),
+                                                        .fd = (int)fd->integer};
+    }
+    return 0;
+}
+
+static int read_task(const struct es_value *table, struct es_task *task, struct es_err *err)
+{
+    const struct es_value *number = get(table, "number", ES_INTEGER);
+    const struct es_value *type = get(table, "type", ES_STRING);
+    const struct es_value *options = get(table, "options", ES_TABLE);
+    const struct es_value *files = get(table, "files", ES_LIST);
+
+    if (!number || !type || !options || !files)
+        return malformed(err);
+    task->number = (uint32_t)number->integer;
+    task->provider = es_provider_by_type(es_buf_str(&type->text));
+    task->fetch = task->provider ? es_fetcher_of(task->provider) : NULL;
+    if (!task->fetch)
+        return malformed(err);
+    task->state = calloc(1, task->provider->size + 1);
+    if (!task->state)
+        return es_nomem(err);
+    if (es_options_parse(task->provider->options, options, "job", task->state, err) < 0)
+        return -EBADMSG;
+    return read_files(files, task, err);
+}
+
+static int read_value(int fd, struct es_value *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    struct es_cursor in;
+    uint32_t len;
+    uint8_t type;
+    int r = es_buf_read_fd(&text, fd, MAX_JOB);
+
+    if (r < 0)
+        return es_fail_errno(err, ES_INTERNAL, -r, "reading the job");
+    in = (struct es_cursor){.p = text.data, .left = text.len};
+    if (es_get_u32(&in, &len) < 0 || es_get_u8(&in, &type) < 0 || type != ES_FRAME_JOB ||
+        len != in.left + 1 || es_get_value(&in, ret) < 0 || in.left > 0)
+        return malformed(err);
+    return 0;
+}
+
+int es_job_read(int fd, struct es_job *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_job_done) struct es_job job = {0};
+    const struct es_value *sources;
+    int r = read_value(fd, &job.root, err);
+
+    if (r < 0)
+        return r;
+    sources = get(&job.root, "sources", ES_LIST);
+    if (!sources)
+        return malformed(err);
+    job.tasks = calloc(sources->list.n + 1, sizeof *job.tasks);
+    if (!job.tasks)
+        return es_nomem(err);
+    for (; r == 0 && job.n < sources->list.n; job.n++)
+        r = read_task(&sources->list.items[job.n], &job.tasks[job.n], err);
+    if (r < 0)
+        return r;
+    *ret = job;
+    job = (struct es_job){0};
+    return 0;
+}
+
+void es_job_done(struct es_job *job)
+{
+    for (size_t i = 0; i < job->n; i++) {
+        struct es_task *task = &job->tasks[i];
+
+        if (task->state)
+            es_options_clear(task->provider->options, task->state);
+        free(task->state);
+        free(task->files);
+    }
+    free(job->tasks);
+    es_value_done(&job->root);
+    *job = (struct es_job){0};
+}
