@@ -41,6 +41,32 @@ int toml_scan_string(struct toml *t, struct es_buf *ret);
 /* Booleans, numbers, date-times. */
 int toml_scan_scalar(struct toml *t, struct es_value *ret);
 
+/* How a table or list was made: the mark of its value while the document is read. Zero is a plain
+ * list, to which nothing is ever added. */
+enum toml_mark {
+    TOML_LIST = 0,
+    TOML_IMPLIED, /* on the way to a header; may get a header itself, or dotted keys */
+    TOML_HEADER,  /* has its own header; only further headers go below it */
+    TOML_DOTTED,  /* by dotted keys, which may go on adding; further headers go below it */
+    TOML_INLINE,  /* in braces, closed with all below it */
+    TOML_TABLES,  /* list of [[tables]]; headers go below its last one */
+};
+
+/* Goes from a table into the one below it that has the name, which is made where it is missing. In
+ * a header the way may lead through what has a header, in dotted keys not. depth counts the lists
+ * that are passed. */
+int toml_enter(struct toml *t, struct es_value **table, unsigned *depth, const struct es_buf *name,
+               struct es_pos pos, bool header);
+
+/* The last name of a path: KEY =, [TABLE], [[ITEM]]. ret is where what follows belongs, borrowed
+ * until the table or list it is in grows. */
+int toml_add_key(struct toml *t, struct es_value *table, const struct es_buf *name,
+                 struct es_pos pos, struct es_value **ret);
+int toml_add_table(struct toml *t, struct es_value *in, const struct es_buf *name,
+                   struct es_pos pos, struct es_value **ret);
+int toml_add_item(struct toml *t, struct es_value *in, const struct es_buf *name, struct es_pos pos,
+                  struct es_value **ret);
+
 /* The reader of es_format_toml. */
 int toml_read(const char *text, size_t len, struct es_value *ret, struct es_err *err);
 

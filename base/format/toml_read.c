@@ -1,27 +1,14 @@
 /* The structure of a TOML document: tables, keys, lists (see toml.h and envsync/format.h).
  *
  * TOML 1.0.0. The text is untrusted. Recursion goes one level per nested list or inline table and
- * is bounded by ES_MAX_DEPTH like every path of keys. Who may still add to a table depends on how
- * it came to be, so each table under construction carries that in the mark of its value.
+ * is bounded by ES_MAX_DEPTH like every path of keys.
  */
 #include "toml.h"
 
 #include "envsync/key.h"
 #include "envsync/limits.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-
-/* How a table or list was made. Zero is a plain list: nothing is ever added to it. */
-enum mark {
-    STATIC_LIST = 0,
-    IMPLIED, /* on the way to a header; may get a header itself, or dotted keys */
-    HEADER,  /* has its own header; only further headers go below it */
-    DOTTED,  /* by dotted keys, which may go on adding; further headers go below it */
-    INLINE,  /* in braces, closed with all below it */
-    TABLES,  /* list of [[tables]]; headers go below its last one */
-};
 
 static int parse_value(struct toml *t, struct es_value *value, unsigned depth);
 
@@ -52,118 +39,6 @@ static void cut_path(struct toml *t, size_t len)
         t->path.data[len] = '\0';
 }
 
-/* "an integer (line 3)" and so on: what stands there already. */
-struct there {
-    char text[80];
-};
-
-static struct there what_is(const struct es_entry *entry)
-{
-    static const char *const made[] = {
-        [STATIC_LIST] = "a list",           [IMPLIED] = "a table",
-        [HEADER] = "a table with a header", [DOTTED] = "a table made by dotted keys",
-        [INLINE] = "a table in braces",     [TABLES] = "a list of tables",
-    };
-    enum es_type type = entry->value.type;
-    struct there ret;
-
-    if (type == ES_LIST || type == ES_TABLE)
-        snprintf(ret.text, sizeof ret.text, "%s (line %u)", made[entry->value.mark],
-                 entry->pos.line);
-    else
-        snprintf(ret.text, sizeof ret.text, "%s %s (line %u)", type == ES_INTEGER ? "an" : "a",
-                 es_type_name(type), entry->pos.line);
-    return ret;
-}
-
-/* The last name of the path cannot be gone through: say why, and what to do instead. */
-static int refuse_below(struct toml *t, struct es_pos pos, const struct es_entry *entry)
-{
-    const char *what;
-
-    switch ((enum mark)entry->value.mark) {
-    case HEADER:
-        what = "put the key below that header";
-        break;
-    case INLINE:
-        what = "put the key between its braces";
-        break;
-    case TABLES:
-        what = "put the key below its [[header]]";
-        break;
-    default:
-        what = "nothing can be put below it; rename one of the two";
-        break;
-    }
-    return toml_fail(t, pos, "%s is already %s: %s", es_key_text(&t->path).text,
-                     what_is(entry).text, what);
-}
-
-static int refuse_key(struct toml *t, struct es_pos pos, const struct es_entry *entry)
-{
-    if (entry->value.type == ES_TABLE)
-        return toml_fail(t, pos, "%s is already %s; remove or rename one of the two",
-                         es_key_text(&t->path).text, what_is(entry).text);
-    return toml_fail(t, pos, "%s is set twice, first in line %u; remove one of the two",
-                     es_key_text(&t->path).text, entry->pos.line);
-}
-
-static int refuse_header(struct toml *t, struct es_pos pos, const struct es_entry *entry, bool list)
-{
-    struct es_key_text name = es_key_text(&t->path);
-
-    if (!list && entry->value.type == ES_TABLE && entry->value.mark == HEADER)
-        return toml_fail(t, pos, "[%s] stands here twice, first in line %u; put its keys together",
-                         name.text, entry->pos.line);
-    if (!list && entry->value.type == ES_LIST && entry->value.mark == TABLES)
-        return toml_fail(t, pos, "%s is %s: write [[%s]]", name.text, what_is(entry).text,
-                         name.text);
-    return toml_fail(t, pos, "%s is already %s and cannot get a header; rename one of the two",
-                     name.text, what_is(entry).text);
-}
-
-/* Adds a name to a table; *ret_new says whether it is new. */
-static int add_name(struct toml *t, struct es_value *table, const struct es_buf *name,
-                    struct es_pos pos, struct es_entry **ret, bool *ret_new)
-{
-    int r = es_table_add(table, es_buf_str(name), name->len, ret);
-
-    if (r < 0 && r != -EEXIST)
-        return es_nomem(t->err);
-    *ret_new = r == 0;
-    if (r == 0)
-        (*ret)->pos = (*ret)->value.pos = pos;
-    return 0;
-}
-
-/* Goes from a table into the one that has the name, which is made where it is missing. Headers may
- * pass what has a header; dotted keys may not. */
-static int enter(struct toml *t, struct es_value **table, unsigned *depth,
-                 const struct es_buf *name, struct es_pos pos, bool header)
-{
-    struct es_entry *entry;
-    struct es_value *below;
-    bool is_new;
-    int r = add_name(t, *table, name, pos, &entry, &is_new);
-
-    if (r < 0)
-        return r;
-    below = &entry->value;
-    if (is_new) {
-        es_value_set_table(below);
-        below->mark = header ? IMPLIED : DOTTED;
-    } else if (header && below->type == ES_LIST && below->mark == TABLES) {
-        below = &below->list.items[below->list.n - 1];
-        ++*depth;
-    }
-    if (below->type != ES_TABLE || below->mark == INLINE || (!header && below->mark == HEADER))
-        return refuse_below(t, pos, entry);
-    if (!header)
-        below->mark = DOTTED;
-    *table = below;
-    return 0;
-}
-
 /* One name of a path, with the blanks around it. */
 static int parse_name(struct toml *t, unsigned *depth, struct es_buf *name, struct es_pos *pos)
 {
@@ -190,7 +65,7 @@ static int parse_path(struct toml *t, struct es_value **table, unsigned *depth, 
         if (r < 0 || toml_peek(t) != '.')
             return r;
         t->at++;
-        r = enter(t, table, depth, name, *pos, header);
+        r = toml_enter(t, table, depth, name, *pos, header);
         if (r < 0)
             return r;
     }
@@ -219,25 +94,22 @@ static int parse_pair(struct toml *t, struct es_value *table, unsigned depth)
 {
     ES_CLEANUP(es_buf_done) struct es_buf name = {0};
     size_t path = t->path.len;
-    struct es_entry *entry;
+    struct es_value *value;
     struct es_pos pos;
-    bool is_new;
     int r = parse_path(t, &table, &depth, false, &name, &pos);
 
     if (r == 0)
-        r = add_name(t, table, &name, pos, &entry, &is_new);
-    if (r == 0 && !is_new)
-        r = refuse_key(t, pos, entry);
+        r = toml_add_key(t, table, &name, pos, &value);
     if (r == 0)
         r = expect_equals(t);
-    if (r < 0)
+    if (r != 0)
         return r;
     toml_skip_blank(t);
     if (toml_at_line_end(t))
         return toml_fail(t, toml_pos(t),
                          "no value behind the =; it must begin in the same line, and an empty "
                          "string is \"\"");
-    r = parse_value(t, &entry->value, depth);
+    r = parse_value(t, value, depth);
     cut_path(t, path);
     return r;
 }
@@ -312,7 +184,7 @@ static int parse_inline(struct toml *t, struct es_value *table, unsigned depth)
     bool closed = false;
 
     es_value_set_table(table);
-    table->mark = INLINE;
+    table->mark = TOML_INLINE;
     t->at++;
     toml_skip_blank(t);
     if (toml_peek(t) == '}') {
@@ -353,50 +225,6 @@ static int parse_value(struct toml *t, struct es_value *value, unsigned depth)
     }
 }
 
-/* [path]: makes the table, or gives one that was only on the way to another its header. */
-static int define_table(struct toml *t, struct es_value *in, const struct es_buf *name,
-                        struct es_pos pos, struct es_value **ret)
-{
-    struct es_entry *entry;
-    bool is_new;
-    int r = add_name(t, in, name, pos, &entry, &is_new);
-
-    if (r < 0)
-        return r;
-    if (is_new)
-        es_value_set_table(&entry->value);
-    else if (entry->value.type != ES_TABLE || entry->value.mark != IMPLIED)
-        return refuse_header(t, pos, entry, false);
-    entry->pos = entry->value.pos = pos;
-    entry->value.mark = HEADER;
-    *ret = &entry->value;
-    return 0;
-}
-
-/* [[path]]: one more table in the list. */
-static int define_item(struct toml *t, struct es_value *in, const struct es_buf *name,
-                       struct es_pos pos, struct es_value **ret)
-{
-    struct es_entry *entry;
-    bool is_new;
-    int r = add_name(t, in, name, pos, &entry, &is_new);
-
-    if (r < 0)
-        return r;
-    if (is_new) {
-        es_value_set_list(&entry->value);
-        entry->value.mark = TABLES;
-    } else if (entry->value.type != ES_LIST || entry->value.mark != TABLES) {
-        return refuse_header(t, pos, entry, true);
-    }
-    if (es_list_add(&entry->value, ret) < 0)
-        return es_nomem(t->err);
-    (*ret)->pos = pos;
-    es_value_set_table(*ret);
-    (*ret)->mark = HEADER;
-    return 0;
-}
-
 /* A header, at its bracket: the table that the next pairs go into, and its depth. */
 static int parse_header(struct toml *t, struct es_value *root, struct es_value **ret,
                         unsigned *ret_depth)
@@ -423,7 +251,7 @@ static int parse_header(struct toml *t, struct es_value *root, struct es_value *
     if (list && ++depth > ES_MAX_DEPTH)
         return too_deep(t, pos);
     *ret_depth = depth;
-    return list ? define_item(t, in, &name, pos, ret) : define_table(t, in, &name, pos, ret);
+    return list ? toml_add_item(t, in, &name, pos, ret) : toml_add_table(t, in, &name, pos, ret);
 }
 
 static int parse_document(struct toml *t, struct es_value *root)
@@ -461,7 +289,7 @@ int toml_read(const char *text, size_t len, struct es_value *ret, struct es_err 
         return r;
     root.pos = toml_pos(&t);
     es_value_set_table(&root);
-    root.mark = HEADER;
+    root.mark = TOML_HEADER;
     r = parse_document(&t, &root);
     if (r == 0)
         es_value_move(ret, &root);

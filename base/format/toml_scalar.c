@@ -201,10 +201,10 @@ static int scan_decimal(struct toml *t, struct es_pos pos, struct run run, struc
         return r;
     if (!is_float) {
         ret->type = ES_INTEGER;
-        return es_integer_parse(text.data, text.len, &ret->integer) ? 0 : too_large(t, pos);
+        return es_integer_parse(es_buf_str(&text), text.len, &ret->integer) ? 0 : too_large(t, pos);
     }
     ret->type = ES_FLOAT;
-    ret->number = strtod(text.data, NULL);
+    ret->number = strtod(es_buf_str(&text), NULL);
     return isfinite(ret->number)
                ? 0
                : toml_fail(t, pos, "the number is too large for a float of 64 bits");
