@@ -31,6 +31,7 @@ struct es_pos {
 struct es_value {
     enum es_type type;
     struct es_pos pos; /* where it was read */
+    uint32_t mark;     /* the reader's own while it builds the tree; means nothing to others */
     union {
         struct es_buf text; /* ES_STRING, ES_DATETIME */
         int64_t integer;
