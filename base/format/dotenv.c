@@ -29,19 +29,6 @@ static bool fits_single(const struct es_buf *value)
     return !has_char(value, '\'') && !ends_in_backslash(value);
 }
 
-static int put_double(struct es_buf *out, const struct es_buf *value)
-{
-    int r = es_buf_putc(out, '"');
-
-    for (size_t i = 0; r == 0 && i < value->len; i++) {
-        if (strchr("\"\\$", value->data[i]))
-            r = es_buf_putc(out, '\\');
-        if (r == 0)
-            r = es_buf_putc(out, value->data[i]);
-    }
-    return r < 0 ? r : es_buf_putc(out, '"');
-}
-
 static int put_bare(struct es_buf *out, const struct es_buf *value)
 {
     int r = 0;
@@ -59,16 +46,10 @@ static int put_bare(struct es_buf *out, const struct es_buf *value)
 
 static int put_value(struct es_buf *out, const struct es_buf *value)
 {
-    int r;
-
     if (ends_in_backslash(value))
         return put_bare(out, value);
-    if (!fits_single(value))
-        return put_double(out, value);
-    r = es_buf_putc(out, '\'');
-    if (r == 0)
-        r = es_buf_append(out, es_buf_str(value), value->len);
-    return r < 0 ? r : es_buf_putc(out, '\'');
+    return fits_single(value) ? es_quote_put_single(out, value)
+                              : es_quote_put_double(out, value, "\"\\$");
 }
 
 /* Up to a quote that no backslash stands before: there the real parser has no choice. */

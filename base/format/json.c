@@ -28,7 +28,7 @@ static int read_json(const char *text, size_t len, struct es_value *ret, struct 
             return r;
     }
     if (root.type != ES_TABLE)
-        return es_scan_fail(root.pos, err, "the document has to be a JSON object, not a %s",
+        return es_scan_fail(root.pos, err, "the document has to be a JSON object; its type is %s",
                             es_type_name(root.type));
     es_value_move(ret, &root);
     return 0;

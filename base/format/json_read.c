@@ -192,7 +192,8 @@ static json_t *load(const struct es_scan *scan, struct es_err *err)
     json_error_t why;
     json_t *json = json_loadb(scan->text + scan->at, scan->len - scan->at, FLAGS, &why);
 
-    if (!json && json_error_code(&why) == json_error_out_of_memory) {
+    /* Where it has no memory jansson may fail without a word. */
+    if (!json && (json_error_code(&why) == json_error_out_of_memory || !why.text[0])) {
         es_nomem(err);
     } else if (!json) {
         struct es_scan at = *scan;
@@ -210,10 +211,16 @@ int es_json_read(const char *text, size_t len, struct es_value *ret, struct es_e
     ES_CLEANUP(es_value_done) struct es_value value = {0};
     ES_CLEANUP(walk_done) struct walk walk = {.scan = {.text = text, .len = len}};
     ES_CLEANUP(drop_json) json_t *json = NULL;
+    const char *nul = len ? memchr(text, '\0', len) : NULL;
     int r;
 
     if (es_scan_skip(&walk.scan, "\xef\xbb\xbf"))
         walk.scan.line_from = walk.scan.at;
+    /* jansson takes one for the end of the text. */
+    if (nul) {
+        es_scan_to(&walk.scan, (size_t)(nul - text));
+        return es_scan_fail(es_scan_pos(&walk.scan), err, "a NUL byte");
+    }
     json = load(&walk.scan, err);
     if (!json)
         return err->class == ES_INTERNAL ? -ENOMEM : -EINVAL;

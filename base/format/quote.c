@@ -27,12 +27,21 @@ static bool has_any(const struct es_buf *value, const char *set)
     return es_buf_str(value)[strcspn(es_buf_str(value), set)] != '\0';
 }
 
-static int put_double(struct es_buf *out, const struct es_buf *value)
+int es_quote_put_single(struct es_buf *out, const struct es_buf *value)
+{
+    int r = es_buf_putc(out, '\'');
+
+    if (r == 0)
+        r = es_buf_append(out, value->data, value->len);
+    return r < 0 ? r : es_buf_putc(out, '\'');
+}
+
+int es_quote_put_double(struct es_buf *out, const struct es_buf *value, const char *escaped)
 {
     int r = es_buf_putc(out, '"');
 
     for (size_t i = 0; r == 0 && i < value->len; i++) {
-        if (strchr("\"\\$`", value->data[i]))
+        if (strchr(escaped, value->data[i]))
             r = es_buf_putc(out, '\\');
         if (r == 0)
             r = es_buf_putc(out, value->data[i]);
@@ -42,18 +51,13 @@ static int put_double(struct es_buf *out, const struct es_buf *value)
 
 int es_quote_put(struct es_buf *out, const struct es_buf *value)
 {
-    int r;
-
     if (value->len == 0)
         return 0;
     if (is_bare(value))
         return es_buf_append(out, value->data, value->len);
     if (has_any(value, "'\\\r"))
-        return put_double(out, value);
-    r = es_buf_putc(out, '\'');
-    if (r == 0)
-        r = es_buf_append(out, value->data, value->len);
-    return r < 0 ? r : es_buf_putc(out, '\'');
+        return es_quote_put_double(out, value, "\"\\$`");
+    return es_quote_put_single(out, value);
 }
 
 int es_quote_put_all(struct es_buf *out, const char *prefix, const struct es_value *root,

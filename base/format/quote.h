@@ -14,6 +14,10 @@ bool es_quote_harmless(unsigned char c);
 /* Appends the word for a value. 0 or -ENOMEM. */
 int es_quote_put(struct es_buf *out, const struct es_buf *value);
 
+/* The two kinds of quotes alone. The value has no NUL, and for single quotes no single quote. */
+int es_quote_put_single(struct es_buf *out, const struct es_buf *value);
+int es_quote_put_double(struct es_buf *out, const struct es_buf *value, const char *escaped);
+
 /* Appends PREFIX NAME = WORD LF for each entry of a table of strings. */
 int es_quote_put_all(struct es_buf *out, const char *prefix, const struct es_value *root,
                      int (*put)(struct es_buf *out, const struct es_buf *value));

@@ -24,7 +24,7 @@ static int read_ssm(const char *text, size_t len, struct es_value *ret, struct e
     if (r < 0)
         return r;
     if (root.type != ES_LIST)
-        return es_scan_fail(root.pos, err, "the document has to be a JSON list, not a %s",
+        return es_scan_fail(root.pos, err, "the document has to be a JSON list; its type is %s",
                             es_type_name(root.type));
     for (size_t i = 0; i < root.list.n; i++)
         if (!is_parameter(&root.list.items[i]))
