@@ -12,11 +12,21 @@
 #include "json.h"
 #include "scan.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Where it has no memory jansson may say that the text is invalid, or even lose a piece of it. */
+static bool starved;
+
+static void *watched_malloc(size_t size)
+{
+    void *p = malloc(size);
+
+    starved |= !p;
+    return p;
+}
 
 static void cleansing_free(void *p)
 {
@@ -26,7 +36,7 @@ static void cleansing_free(void *p)
 /* Before main(), so that no block that jansson ever gives back goes uncleansed. */
 __attribute__((constructor)) static void cleanse_jansson(void)
 {
-    json_set_alloc_funcs(malloc, cleansing_free);
+    json_set_alloc_funcs(watched_malloc, cleansing_free);
 }
 
 static void drop_json(json_t **json)
@@ -186,24 +196,30 @@ static const char *explain(enum json_error_code code)
     }
 }
 
-static json_t *load(const struct es_scan *scan, struct es_err *err)
+static int load(const struct es_scan *scan, json_t **ret, struct es_err *err)
 {
     enum { FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY };
+    ES_CLEANUP(drop_json) json_t *json = NULL;
     json_error_t why;
-    json_t *json = json_loadb(scan->text + scan->at, scan->len - scan->at, FLAGS, &why);
+    int r = 0;
 
-    /* Where it has no memory jansson may fail without a word. */
-    if (!json && (json_error_code(&why) == json_error_out_of_memory || !why.text[0])) {
-        es_nomem(err);
+    starved = false;
+    json = json_loadb(scan->text + scan->at, scan->len - scan->at, FLAGS, &why);
+    if (starved) {
+        r = es_nomem(err);
     } else if (!json) {
         struct es_scan at = *scan;
 
         /* The position is behind the last byte that was read. */
         es_scan_to(&at, at.at + (why.position > 0 ? (size_t)why.position - 1 : 0));
-        es_scan_fail(es_scan_pos(&at), err, "%s", explain(json_error_code(&why)));
+        r = es_scan_fail(es_scan_pos(&at), err, "%s", explain(json_error_code(&why)));
     }
     explicit_bzero(&why, sizeof why);
-    return json;
+    if (r < 0)
+        return r;
+    *ret = json;
+    json = NULL;
+    return 0;
 }
 
 int es_json_read(const char *text, size_t len, struct es_value *ret, struct es_err *err)
@@ -221,10 +237,9 @@ int es_json_read(const char *text, size_t len, struct es_value *ret, struct es_e
         es_scan_to(&walk.scan, (size_t)(nul - text));
         return es_scan_fail(es_scan_pos(&walk.scan), err, "a NUL byte");
     }
-    json = load(&walk.scan, err);
-    if (!json)
-        return err->class == ES_INTERNAL ? -ENOMEM : -EINVAL;
-    r = read_value(&walk, json, &value, err);
+    r = load(&walk.scan, &json, err);
+    if (r == 0)
+        r = read_value(&walk, json, &value, err);
     if (r < 0)
         return r;
     es_value_move(ret, &value);
