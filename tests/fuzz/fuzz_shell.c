@@ -1,0 +1,7 @@
+/* Fuzzes the format shell: see fuzz_format.h. */
+#include "fuzz_format.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_format(&es_format_shell, data, size);
+}
