@@ -43,7 +43,7 @@ struct es_wait {
 
 struct es_need {
     const char *role; /* static; fetch() finds the files by it */
-    const char *path; /* absolute */
+    const char *path; /* absolute; copied */
     unsigned flags;
     const struct es_wait *wait; /* static, or NULL */
 };
@@ -81,7 +81,8 @@ struct es_file {
 struct es_sink;
 
 /* Hands a record over: key, value, object, version, line, rank and verbatim are the provider's to
- * fill, source is not. The record stays the caller's. */
+ * fill, source is not. The record stays the caller's. Messages name the key; the provider puts the
+ * object and line before them. */
 int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_err *err);
 
 /* A line for the user that is no failure ("passed over ..."). Never a value. */
