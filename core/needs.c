@@ -10,43 +10,13 @@
 #include <errno.h>
 #include <glob.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { WAIT_STEP = 50 /* milliseconds between two looks */ };
-
-struct needed {
-    struct es_need need;
-    char *path;
-};
-
-struct es_needs {
-    struct needed *items;
-    size_t n;
-};
-
-static void needs_done(struct es_needs *needs)
-{
-    for (size_t i = 0; i < needs->n; i++)
-        free(needs->items[i].path);
-    free(needs->items);
-}
-
-int es_needs_add(struct es_needs *needs, const struct es_need *need, struct es_err *err)
-{
-    struct needed *items = reallocarray(needs->items, needs->n + 1, sizeof *items);
-
-    if (!items)
-        return es_nomem(err);
-    needs->items = items;
-    items[needs->n] = (struct needed){.need = *need, .path = strdup(need->path)};
-    if (!items[needs->n].path)
-        return es_nomem(err);
-    needs->n++;
-    return 0;
-}
 
 /* Takes over fd. */
 static int keep(struct es_files *files, uint32_t source, const struct es_need *need,
@@ -262,7 +232,7 @@ int es_files_open(struct es_files *files, const struct es_source *source, uint32
                   int64_t deadline, es_wait_fn *on_wait, void *data, struct es_report *report,
                   struct es_err *err)
 {
-    ES_CLEANUP(needs_done) struct es_needs needs = {0};
+    ES_CLEANUP(es_needs_done) struct es_needs needs = {0};
     struct opening o = {.files = files,
                         .source = number,
                         .deadline = deadline,
@@ -272,11 +242,10 @@ int es_files_open(struct es_files *files, const struct es_source *source, uint32
     int r = source->provider->needs ? source->provider->needs(source->state, &needs, err) : 0;
 
     for (size_t i = 0; r == 0 && i < needs.n; i++) {
-        struct es_need need = needs.items[i].need;
+        const struct es_need *need = &needs.items[i];
 
-        need.path = needs.items[i].path;
-        r = need.flags & ES_NEED_EXPAND ? open_expanded(&o, &need, err) : open_one(&o, &need, err);
-        if (r < 0 && need.flags & ES_NEED_OPTIONAL &&
+        r = need->flags & ES_NEED_EXPAND ? open_expanded(&o, need, err) : open_one(&o, need, err);
+        if (r < 0 && need->flags & ES_NEED_OPTIONAL &&
             (err->class == ES_ABSENT || err->class == ES_DENIED))
             r = 0;
     }

@@ -48,8 +48,14 @@ struct es_need {
     const struct es_wait *wait; /* static, or NULL */
 };
 
-struct es_needs;
+/* What needs() has named. The paths are the list's own copies. */
+struct es_needs {
+    struct es_need *items;
+    size_t n;
+};
 int es_needs_add(struct es_needs *needs, const struct es_need *need, struct es_err *err);
+
+void es_needs_done(struct es_needs *needs);
 
 struct es_provider {
     const char *type;    /* as in `type = "..."` */
