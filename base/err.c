@@ -13,7 +13,8 @@ static void mark_cut(char *msg, int wanted)
         memcpy(msg + ES_ERR_MAX - 4, "...", 4);
 }
 
-static void set(struct es_err *err, enum es_class class, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static void set(struct es_err *err, enum es_class class,
+                                                      const char *fmt, va_list args)
 {
     err->class = class;
     mark_cut(err->msg, vsnprintf(err->msg, sizeof err->msg, fmt, args));

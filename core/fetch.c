@@ -3,6 +3,7 @@
 #include "fetch.h"
 
 #include "envsync/limits.h"
+#include "surroundings.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@ struct collecting {
     const struct es_config *config;
     struct es_fetched *fetched;
     struct es_report *report;
+    struct es_surroundings surroundings;
     bool *pending; /* by source: asked of the worker, not yet done */
     size_t bytes;
     struct es_err first; /* the failure that is returned */
@@ -170,10 +172,14 @@ static int run_worker(struct collecting *c, const struct es_files *files, int64_
                       struct es_err *err)
 {
     ES_CLEANUP(es_worker_done) struct es_worker worker = {.job = -1, .records = -1};
+    const struct es_asked job = {.config = c->config,
+                                 .wanted = c->pending,
+                                 .files = files,
+                                 .surroundings = &c->surroundings};
     int r = es_worker_start(&worker, files, err);
 
     if (r == 0)
-        r = es_worker_send(&worker, c->config, c->pending, files, deadline, err);
+        r = es_worker_send(&worker, &job, deadline, err);
     if (r == 0)
         r = listen_to(c, &worker, deadline, err);
     if (r != -ETIMEDOUT)
@@ -209,8 +215,8 @@ static int fetch(struct collecting *c, int64_t deadline, const struct es_fetch_h
     int r = 0;
 
     for (uint32_t i = 0; i < c->config->n_sources; i++) {
-        r = es_files_open(&files, &c->config->sources[i], i, deadline, hooks->on_wait, hooks->data,
-                          c->report, err);
+        r = es_files_open(&files, &c->config->sources[i], i, &c->surroundings, deadline,
+                          hooks->on_wait, hooks->data, c->report, err);
         c->pending[i] = r == 0;
         any = any || r == 0;
         if (r == -ENOMEM || r == -EINTR)
@@ -231,7 +237,7 @@ static int fetch(struct collecting *c, int64_t deadline, const struct es_fetch_h
     return 0;
 }
 
-int es_fetch_all(const struct es_config *config, int64_t deadline,
+int es_fetch_all(const struct es_config *config, const struct es_process *process, int64_t deadline,
                  const struct es_fetch_hooks *hooks, struct es_fetched *ret,
                  struct es_report *report, struct es_err *err)
 {
@@ -244,7 +250,10 @@ int es_fetch_all(const struct es_config *config, int64_t deadline,
     fetched.states = calloc(config->n_sources, sizeof *fetched.states);
     if (!pending || !fetched.states)
         return es_nomem(err);
-    r = fetch(&c, deadline, hooks, err);
+    r = es_surroundings_gather(config, process, &c.surroundings, err);
+    if (r == 0)
+        r = fetch(&c, deadline, hooks, err);
+    es_surroundings_done(&c.surroundings);
     if (r < 0)
         return r;
     drop_incomplete(&fetched);

@@ -24,7 +24,7 @@ struct es_fetch_hooks {
 
 /* All sources or nothing: fails where one that may not be missing is. Further failures than the
  * returned one are errors in the report. */
-int es_fetch_all(const struct es_config *config, int64_t deadline,
+int es_fetch_all(const struct es_config *config, const struct es_process *process, int64_t deadline,
                  const struct es_fetch_hooks *hooks, struct es_fetched *ret,
                  struct es_report *report, struct es_err *err);
 void es_fetched_done(struct es_fetched *fetched);

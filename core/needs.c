@@ -229,8 +229,8 @@ static int open_expanded(const struct opening *o, const struct es_need *need, st
 }
 
 int es_files_open(struct es_files *files, const struct es_source *source, uint32_t number,
-                  int64_t deadline, es_wait_fn *on_wait, void *data, struct es_report *report,
-                  struct es_err *err)
+                  const struct es_surroundings *surroundings, int64_t deadline, es_wait_fn *on_wait,
+                  void *data, struct es_report *report, struct es_err *err)
 {
     ES_CLEANUP(es_needs_done) struct es_needs needs = {0};
     struct opening o = {.files = files,
@@ -239,7 +239,9 @@ int es_files_open(struct es_files *files, const struct es_source *source, uint32
                         .on_wait = on_wait,
                         .data = data,
                         .report = report};
-    int r = source->provider->needs ? source->provider->needs(source->state, &needs, err) : 0;
+    int r = source->provider->needs
+                ? source->provider->needs(source->state, surroundings, &needs, err)
+                : 0;
 
     for (size_t i = 0; r == 0 && i < needs.n; i++) {
         const struct es_need *need = &needs.items[i];

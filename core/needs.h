@@ -24,8 +24,8 @@ typedef void es_wait_fn(void *data, const char *what, const char *path);
  * was waited for until the deadline; ES_DENIED. Files that were opened before a failure stay in
  * `files` and are ended with it. */
 int es_files_open(struct es_files *files, const struct es_source *source, uint32_t number,
-                  int64_t deadline, es_wait_fn *on_wait, void *data, struct es_report *report,
-                  struct es_err *err);
+                  const struct es_surroundings *surroundings, int64_t deadline, es_wait_fn *on_wait,
+                  void *data, struct es_report *report, struct es_err *err);
 void es_files_done(struct es_files *files);
 
 #endif

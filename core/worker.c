@@ -262,22 +262,36 @@ static int add_source(struct es_value *list, const struct es_source *source, uin
     return r < 0 ? r : add_files(table, files, number);
 }
 
-static int encode_job(const struct es_config *config, const bool *wanted,
-                      const struct es_files *files, struct es_buf *out)
+static int fill_job(struct es_value *job, const struct es_asked *asked, int64_t deadline)
 {
-    ES_CLEANUP(es_value_done) struct es_value job = {0};
-    ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
-    struct es_entry *sources;
-    int r;
+    struct es_entry *sources, *environment;
+    int r = add_number(job, "milliseconds", es_clock_left(deadline));
 
-    es_value_set_table(&job);
-    r = es_table_add(&job, "sources", 7, &sources);
+    if (r == 0 && asked->surroundings->home)
+        r = add_text(job, "home", asked->surroundings->home);
+    if (r == 0)
+        r = es_table_add(job, "environment", 11, &environment);
+    if (r == 0)
+        r = es_value_copy(&environment->value, &asked->surroundings->environment);
+    if (r == 0)
+        r = es_table_add(job, "sources", 7, &sources);
     if (r < 0)
         return r;
     es_value_set_list(&sources->value);
-    for (size_t i = 0; r == 0 && i < config->n_sources; i++)
-        if (wanted[i])
-            r = add_source(&sources->value, &config->sources[i], (uint32_t)i, files);
+    for (size_t i = 0; r == 0 && i < asked->config->n_sources; i++)
+        if (asked->wanted[i])
+            r = add_source(&sources->value, &asked->config->sources[i], (uint32_t)i, asked->files);
+    return r;
+}
+
+static int encode_job(const struct es_asked *asked, int64_t deadline, struct es_buf *out)
+{
+    ES_CLEANUP(es_value_done) struct es_value job = {0};
+    ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
+    int r;
+
+    es_value_set_table(&job);
+    r = fill_job(&job, asked, deadline);
     if (r == 0)
         r = es_put_value(&payload, &job);
     return r < 0 ? r : es_put_frame(out, ES_FRAME_JOB, &payload);
@@ -302,13 +316,13 @@ static int wait_for(int fd, short events, int64_t deadline, struct es_err *err)
     }
 }
 
-int es_worker_send(struct es_worker *worker, const struct es_config *config, const bool *wanted,
-                   const struct es_files *files, int64_t deadline, struct es_err *err)
+int es_worker_send(struct es_worker *worker, const struct es_asked *asked, int64_t deadline,
+                   struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf job = {0};
     size_t sent = 0;
 
-    if (encode_job(config, wanted, files, &job) < 0)
+    if (encode_job(asked, deadline, &job) < 0)
         return es_nomem(err);
     fcntl(worker->job, F_SETFL, O_NONBLOCK);
     while (sent < job.len) {

@@ -20,9 +20,15 @@ struct es_worker {
 /* Forks, drops privileges, executes. The files become the child's. */
 int es_worker_start(struct es_worker *worker, const struct es_files *files, struct es_err *err);
 
-/* Sends the job: the sources of the configuration for which wanted[i] is set. */
-int es_worker_send(struct es_worker *worker, const struct es_config *config, const bool *wanted,
-                   const struct es_files *files, int64_t deadline, struct es_err *err);
+/* What the worker is asked. */
+struct es_asked {
+    const struct es_config *config;
+    const bool *wanted; /* by source */
+    const struct es_files *files;
+    const struct es_surroundings *surroundings;
+};
+int es_worker_send(struct es_worker *worker, const struct es_asked *asked, int64_t deadline,
+                   struct es_err *err);
 
 /* The next frame; payload is borrowed until the next call. -ETIMEDOUT at the deadline, -EPIPE where
  * the worker ended too early, -EBADMSG, -EINTR. */

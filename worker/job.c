@@ -34,9 +34,9 @@ static int read_files(const struct es_value *list, struct es_task *task, struct 
 
         if (!role || !path || !fd)
             return malformed(err);
-        task->files[task->n_files++] = (struct es_file){.role = es_buf_str(&role->text),
-                                                        .path = es_buf_str(&path->text),
-                                                        .fd = (int)fd->integer};
+        task->files[task->fetch.n_files++] = (struct es_file){.role = es_buf_str(&role->text),
+                                                              .path = es_buf_str(&path->text),
+                                                              .fd = (int)fd->integer};
     }
     return 0;
 }
@@ -52,8 +52,8 @@ static int read_task(const struct es_value *table, struct es_task *task, struct 
         return malformed(err);
     task->number = (uint32_t)number->integer;
     task->provider = es_provider_by_type(es_buf_str(&type->text));
-    task->fetch = task->provider ? es_fetcher_of(task->provider) : NULL;
-    if (!task->fetch)
+    task->fn = task->provider ? es_fetcher_of(task->provider) : NULL;
+    if (!task->fn)
         return malformed(err);
     task->state = calloc(1, task->provider->size + 1);
     if (!task->state)
@@ -80,12 +80,32 @@ static int read_value(int fd, struct es_value *ret, struct es_err *err)
     return 0;
 }
 
+static int read_surroundings(const struct es_value *root, struct es_job *job, struct es_err *err)
+{
+    const struct es_value *environment = get(root, "environment", ES_TABLE);
+    const struct es_value *home = get(root, "home", ES_STRING);
+    const struct es_value *milliseconds = get(root, "milliseconds", ES_INTEGER);
+
+    if (!environment || !milliseconds)
+        return malformed(err);
+    job->milliseconds = milliseconds->integer;
+    if (es_value_copy(&job->surroundings.environment, environment) < 0)
+        return es_nomem(err);
+    if (!home)
+        return 0;
+    job->surroundings.home = strdup(es_buf_str(&home->text));
+    return job->surroundings.home ? 0 : es_nomem(err);
+}
+
 int es_job_read(int fd, struct es_job *ret, struct es_err *err)
 {
     ES_CLEANUP(es_job_done) struct es_job job = {0};
     const struct es_value *sources;
     int r = read_value(fd, &job.root, err);
 
+    if (r < 0)
+        return r;
+    r = read_surroundings(&job.root, &job, err);
     if (r < 0)
         return r;
     sources = get(&job.root, "sources", ES_LIST);
@@ -108,12 +128,15 @@ void es_job_done(struct es_job *job)
     for (size_t i = 0; i < job->n; i++) {
         struct es_task *task = &job->tasks[i];
 
+        if (task->fetch.clear)
+            task->fetch.clear(task->fetch.own);
         if (task->state)
             es_options_clear(task->provider->options, task->state);
         free(task->state);
         free(task->files);
     }
     free(job->tasks);
+    es_surroundings_done(&job->surroundings);
     es_value_done(&job->root);
     *job = (struct es_job){0};
 }

@@ -8,14 +8,16 @@
 struct es_task {
     uint32_t number;
     const struct es_provider *provider;
-    es_fetch_fn *fetch;
+    es_fetch_fn *fn;
     void *state;
     struct es_file *files;
-    size_t n_files;
+    struct es_fetch fetch; /* what fn works on; completed by the worker */
 };
 
 struct es_job {
     struct es_value root;
+    struct es_surroundings surroundings;
+    int64_t milliseconds; /* until the deadline */
     struct es_task *tasks;
     size_t n;
 };

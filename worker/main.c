@@ -28,17 +28,26 @@ static int settle(const char *parent)
     return getppid() == (pid_t)atoi(parent) ? 0 : -ESRCH;
 }
 
-static int work(struct es_sink *sink, const struct es_job *job, struct es_err *err)
+void es_fetch_finish(struct es_fetch *fetch, int r, const struct es_err *err)
+{
+    (void)fetch;
+    (void)r;
+    (void)err;
+}
+
+static int work(struct es_sink *sink, struct es_job *job, struct es_err *err)
 {
     for (size_t i = 0; i < job->n; i++) {
-        const struct es_task *task = &job->tasks[i];
-        const struct es_fetch fetch = {
-            .state = task->state, .files = task->files, .n_files = task->n_files, .sink = sink};
+        struct es_task *task = &job->tasks[i];
         struct es_err why;
         int r;
 
+        task->fetch.state = task->state;
+        task->fetch.surroundings = &job->surroundings;
+        task->fetch.files = task->files;
+        task->fetch.sink = sink;
         sink->source = task->number;
-        r = task->fetch(&fetch, &why);
+        r = task->fn(&task->fetch, &why);
         r = es_sink_finish(sink, r < 0 ? &why : NULL, err);
         if (r < 0)
             return r;

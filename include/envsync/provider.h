@@ -48,6 +48,16 @@ struct es_need {
     const struct es_wait *wait; /* static, or NULL */
 };
 
+/* What a provider may know besides its options: the variables that it declares in `environment`, as
+ * the process had them (one that the last run wrote is not among them), and a home directory. */
+struct es_surroundings {
+    struct es_value environment; /* table of strings; empty values are left out */
+    char *home;                  /* of the caller's passwd entry, never of HOME; or NULL */
+};
+/* A variable, borrowed, or NULL. */
+void es_surroundings_done(struct es_surroundings *surroundings);
+const char *es_surroundings_get(const struct es_surroundings *surroundings, const char *name);
+
 /* What needs() has named. The paths are the list's own copies. */
 struct es_needs {
     struct es_need *items;
@@ -65,9 +75,13 @@ struct es_provider {
 
     /* Messages without position: the caller puts source and place before them. ES_CONFIG. */
     int (*validate)(const void *state, struct es_err *err);
-    int (*needs)(const void *state, struct es_needs *needs, struct es_err *err);
+    int (*needs)(const void *state, const struct es_surroundings *surroundings,
+                 struct es_needs *needs, struct es_err *err);
 
-    bool named; /* its records' `object` is the full name that ssm-json writes */
+    const char *const *environment; /* variables that it reads, NULL-terminated; or NULL */
+    const char *defaults; /* top-level table that gives defaults for its options ("aws"), or NULL */
+    bool facts;           /* gives ${cloud.FACT} to the options of others */
+    bool named;           /* its records' `object` is the full name that ssm-json writes */
 };
 
 /* All providers, ends with NULL. */
@@ -83,30 +97,74 @@ struct es_file {
     int fd;
 };
 
+/* An object that a source can give: a file, an S3 object. What the last accepted set has of it is
+ * `known`; where the present one is the same, es_sink_same() takes it from there. */
+struct es_object {
+    const char *name;    /* unique in its source */
+    const char *version; /* opaque, compared bytewise: an ETag */
+    int64_t size;
+    int64_t modified_ms; /* since 1970, or -1 */
+    uint32_t rank;       /* order of its records within the source */
+};
+
 /* Takes what one source gives. Checks caps, names and shapes once for all providers. */
 struct es_sink;
 
 /* Hands a record over: key, value, object, version, line, rank and verbatim are the provider's to
- * fill, source is not. The record stays the caller's. Messages name the key; the provider puts the
- * object and line before them. */
+ * fill, source is not. The record stays the caller's. */
 int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_err *err);
 
 /* A line for the user that is no failure ("passed over ..."). Never a value. */
 int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A merged object is as it is known: its records are taken from the last set, with this rank. */
+int es_sink_same(struct es_sink *sink, const struct es_object *object, struct es_err *err);
+
+/* A merged object whose records this source puts, to be known in the next run. Before them. */
+int es_sink_object(struct es_sink *sink, const struct es_object *object, struct es_err *err);
+
+/* A mirrored file: `path` is relative to the source's `dir`, checked by es_mirror_path_check().
+ * Several may be open at once; `id` tells them apart and is the provider's choice. */
+int es_sink_file_same(struct es_sink *sink, const char *path, const struct es_object *object,
+                      struct es_err *err);
+int es_sink_file_begin(struct es_sink *sink, uint32_t id, const char *path,
+                       const struct es_object *object, struct es_err *err);
+int es_sink_file_data(struct es_sink *sink, uint32_t id, const void *data, size_t len,
+                      struct es_err *err);
+int es_sink_file_end(struct es_sink *sink, uint32_t id, struct es_err *err);  /* it is whole */
+int es_sink_file_drop(struct es_sink *sink, uint32_t id, struct es_err *err); /* forget it */
+
+/* Whether a relative path may become a mirrored file: no empty, "." or ".." component, no NUL,
+ * components of at most 255 bytes, 1024 in all, not envsync's own temporary names. ES_INVALID. */
+int es_mirror_path_check(const char *path, size_t len, struct es_err *err);
+
+struct es_http;
 struct es_fetch {
     const void *state; /* the parsed options */
+    const struct es_surroundings *surroundings;
     const struct es_file *files;
     size_t n_files;
+    const struct es_object *known; /* of this source, sorted by name; mirrored ones too */
+    size_t n_known;
     struct es_sink *sink;
+    struct es_http *http;
+    const char *cloud_region; /* from the instance data, or NULL */
+    bool describe;            /* `check --credentials`: tell by notes which credentials would be
+                               * used, fetch nothing else */
+    void *own;                /* the provider's, NULL at first; */
+    void (*clear)(void *own); /* ended by this at the very end, where it is not NULL */
 };
 
-typedef int es_fetch_fn(const struct es_fetch *fetch, struct es_err *err);
+/* Reads, or asks the network. Returns 0 when all is put, a negative errno, or ES_FETCH_PENDING
+ * where requests are under way: then es_fetch_finish() must be called exactly once, from the loop
+ * (r: 0, or negative with err). The struct outlives the source. */
+enum { ES_FETCH_PENDING = 1 };
+typedef int es_fetch_fn(struct es_fetch *fetch, struct es_err *err);
+void es_fetch_finish(struct es_fetch *fetch, int r, const struct es_err *err);
 
-/* Shared by providers (providers/document.c): reads the whole of a descriptor, parses it as
- * `format` and puts a record for every leaf. Empty tables are leaves. rank and object as in
- * es_record; version may be "". */
+/* Shared by providers (providers/document.c): parses a document as `format` and puts a record for
+ * every leaf. Empty tables are leaves. rank and object as in es_record; version may be "". */
 struct es_format;
 struct es_document {
     const struct es_format *format;

@@ -36,7 +36,7 @@ static int put_pair(const struct es_fetch *fetch, const struct es_facts *facts,
     return es_sink_put(fetch->sink, record, err);
 }
 
-int es_fetch_cloud_init(const struct es_fetch *fetch, struct es_err *err)
+int es_fetch_cloud_init(struct es_fetch *fetch, struct es_err *err)
 {
     const struct es_cloud_init_options *options = fetch->state;
     ES_CLEANUP(es_facts_freep) struct es_facts *facts = NULL;

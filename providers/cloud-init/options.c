@@ -85,12 +85,14 @@ static int need_sensitive(const char *path, struct es_needs *needs, struct es_er
     return es_needs_add(needs, &need, err);
 }
 
-static int needs(const void *state, struct es_needs *needs, struct es_err *err)
+static int needs(const void *state, const struct es_surroundings *surroundings,
+                 struct es_needs *needs, struct es_err *err)
 {
     const struct es_cloud_init_options *cloud = state;
     struct es_need need = {.role = "data", .path = cloud->path, .wait = &wait};
     int r = es_needs_add(needs, &need, err);
 
+    (void)surroundings;
     return r < 0 ? r : need_sensitive(cloud->path, needs, err);
 }
 
@@ -101,4 +103,5 @@ const struct es_provider es_provider_cloud_init = {
     .size = sizeof(struct es_cloud_init_options),
     .validate = validate,
     .needs = needs,
+    .facts = true,
 };

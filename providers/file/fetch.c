@@ -70,7 +70,7 @@ static int put_file(const struct es_fetch *fetch, uint32_t rank, struct es_err *
     return es_document_put(&document, es_buf_str(&text), text.len, fetch->sink, err);
 }
 
-int es_fetch_file(const struct es_fetch *fetch, struct es_err *err)
+int es_fetch_file(struct es_fetch *fetch, struct es_err *err)
 {
     for (size_t i = 0; i < fetch->n_files; i++) {
         int r = put_file(fetch, (uint32_t)i, err);

@@ -20,11 +20,13 @@ static const struct es_option options[] = {
     {0},
 };
 
-static int needs(const void *state, struct es_needs *needs, struct es_err *err)
+static int needs(const void *state, const struct es_surroundings *surroundings,
+                 struct es_needs *needs, struct es_err *err)
 {
     const struct es_file_options *file = state;
     struct es_need need = {.role = "file", .path = file->path, .flags = ES_NEED_EXPAND};
 
+    (void)surroundings;
     return es_needs_add(needs, &need, err);
 }
 

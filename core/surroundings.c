@@ -1,0 +1,49 @@
+/* See surroundings.h. The process environment may be the last output of envsync itself, and the app
+ * may have chosen what is in it: only variables that a configured provider declares are taken. */
+#include "surroundings.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int take(const struct es_process *process, const char *name, struct es_value *table)
+{
+    const char *value = es_process_getenv(process, name);
+    struct es_entry *entry;
+    int r;
+
+    if (!value || *value == '\0')
+        return 0;
+    r = es_table_add(table, name, strlen(name), &entry);
+    if (r == -EEXIST)
+        return 0;
+    return r < 0 ? r : es_value_set_string(&entry->value, value, strlen(value));
+}
+
+int es_surroundings_gather(const struct es_config *config, const struct es_process *process,
+                           struct es_surroundings *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_surroundings_done) struct es_surroundings s = {0};
+    const struct passwd *user;
+
+    es_value_set_table(&s.environment);
+    for (size_t i = 0; i < config->n_sources; i++) {
+        const char *const *name = config->sources[i].provider->environment;
+
+        for (; name && *name; name++)
+            if (take(process, *name, &s.environment) < 0)
+                return es_nomem(err);
+    }
+    /* Never $HOME: on an ExecStartPre=! line it is the app's. */
+    user = getpwuid(geteuid());
+    if (user && user->pw_dir && user->pw_dir[0] == '/') {
+        s.home = strdup(user->pw_dir);
+        if (!s.home)
+            return es_nomem(err);
+    }
+    *ret = s;
+    s = (struct es_surroundings){0};
+    return 0;
+}

@@ -1,0 +1,10 @@
+/* Gathers what providers may know besides their options (see envsync/provider.h). */
+#ifndef ENVSYNC_CORE_SURROUNDINGS_H
+#define ENVSYNC_CORE_SURROUNDINGS_H
+
+#include "config.h"
+
+int es_surroundings_gather(const struct es_config *config, const struct es_process *process,
+                           struct es_surroundings *ret, struct es_err *err);
+
+#endif

@@ -1,0 +1,91 @@
+/* HTTP for providers: one event loop for all requests of all sources.
+ *
+ * Nothing blocks: a request is sent, and its on_done is called from the loop once the answer is
+ * whole, has failed, or the run's deadline has come. Requests wait in line where a host has enough
+ * connections already. Limits, TLS, proxy and redirect rules are enforced here, once for all
+ * (worker/http.c is the only user of libcurl):
+ *   - the URL goes out byte for byte; redirects are answers, never followed; https only unless
+ *     the request says ES_HTTP_PLAIN_OK; TLS >= 1.2, verified always;
+ *   - no proxy, netrc, cookies, accept-encoding, credentials in URLs;
+ *   - every body has a cap, counted as it comes; headers 64 KiB; a stall of 10 s is a failure.
+ */
+#ifndef ENVSYNC_HTTP_H
+#define ENVSYNC_HTTP_H
+
+#include "envsync/buf.h"
+#include "envsync/err.h"
+
+#include <stdint.h>
+
+struct es_http;
+
+enum es_http_flags {
+    ES_HTTP_PLAIN_OK = 1 << 0, /* http:// may be used: metadata, loopback, a configured endpoint */
+    ES_HTTP_NO_PROXY = 1 << 1, /* never through the proxy: metadata and container endpoints */
+};
+
+/* How far it got. */
+enum es_http_outcome {
+    ES_HTTP_ANSWERED,      /* a whole answer */
+    ES_HTTP_NO_DNS,        /* the name did not resolve */
+    ES_HTTP_NO_CONNECTION, /* refused, unreachable, reset, closed early */
+    ES_HTTP_TIMEOUT,       /* its own timeout, or stalled */
+    ES_HTTP_DEADLINE,      /* the run's deadline */
+    ES_HTTP_TLS_BROKEN,    /* below the certificate check */
+    ES_HTTP_CERTIFICATE,   /* does not verify */
+    ES_HTTP_BODY_BROKEN,   /* shorter than announced, bad chunks */
+    ES_HTTP_TOO_LARGE,     /* over max_body, or headers over their cap */
+    ES_HTTP_STOPPED,       /* on_data has said no */
+};
+
+struct es_http_answer {
+    enum es_http_outcome outcome;
+    int status;          /* 0 without one */
+    struct es_buf body;  /* where there was no on_data, or for any status but 2xx */
+    bool verified;       /* came over verified TLS */
+    bool reused;         /* over a connection that was open already */
+    const char *detail;  /* curl's words for a failure; names no secret; borrowed */
+    const void *headers; /* for es_http_header() */
+};
+
+/* The value of a header (any case), borrowed until on_done returns, or NULL. */
+const char *es_http_header(const struct es_http_answer *answer, const char *name);
+
+/* All is copied by es_http_send(), but `data`. */
+struct es_http_request {
+    const char *method; /* "GET", "PUT", "POST", "HEAD" */
+    const char *url;
+    const char *const
+        *headers; /* "Name: value" each, all that is sent besides Host, Content-Length */
+    size_t n_headers;
+    const void *body;
+    size_t body_len;
+    size_t max_body;
+    unsigned flags;
+    int timeout_ms;      /* of this try; 0: until the deadline */
+    const char *ca_file; /* a descriptor path or NULL: the system's */
+    const char *proxy;   /* or NULL */
+
+    /* Bytes of a 2xx body as they come; a negative return stops with ES_HTTP_STOPPED. NULL: the
+     * body is collected. Called for no other status. */
+    int (*on_data)(void *data, const void *bytes, size_t len);
+    /* Exactly once. May send further requests. */
+    void (*on_done)(void *data, const struct es_http_answer *answer);
+    void *data;
+};
+
+/* Fails only for lack of memory or a request that breaks the rules (http:// without the flag): then
+ * on_done is not called. */
+int es_http_send(struct es_http *http, const struct es_http_request *request, struct es_err *err);
+
+/* Calls fn once after ms milliseconds (or at once, from the loop, at the deadline). */
+int es_http_after(struct es_http *http, int ms, void (*fn)(void *data), void *data,
+                  struct es_err *err);
+
+/* The clocks of the run, which tests own. */
+int64_t es_http_now_ms(const struct es_http *http);      /* monotonic */
+int64_t es_http_deadline_ms(const struct es_http *http); /* on the same clock */
+int64_t es_http_time(const struct es_http *http);        /* seconds since 1970 */
+uint32_t es_http_random(struct es_http *http);
+
+#endif
