@@ -287,11 +287,11 @@ static void a_redacted_value_is_denied_and_no_default_hides_it(void **state)
 static void instance_data_is_needed_and_its_sensitive_twin_welcome(void **state)
 {
     struct es_cloud_init_options options = {.path = (char *)"/run/x/data.json"};
-    struct es_needs needs = {0};
+    ES_CLEANUP(es_needs_done) struct es_needs needs = {0};
     struct es_err err;
 
     (void)state;
-    assert_int_equal(es_provider_cloud_init.needs(&options, &needs, &err), 0);
+    assert_int_equal(es_provider_cloud_init.needs(&options, NULL, &needs, &err), 0);
     assert_int_equal(needs.n, 2);
     assert_string_equal(needs.items[0].role, "data");
     assert_string_equal(needs.items[0].path, "/run/x/data.json");
@@ -314,10 +314,10 @@ static void the_sensitive_file_itself_has_no_twin(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         struct es_cloud_init_options options = {.path = (char *)paths[i]};
-        struct es_needs needs = {0};
+        ES_CLEANUP(es_needs_done) struct es_needs needs = {0};
         struct es_err err;
 
-        assert_int_equal(es_provider_cloud_init.needs(&options, &needs, &err), 0);
+        assert_int_equal(es_provider_cloud_init.needs(&options, NULL, &needs, &err), 0);
         assert_int_equal(needs.n, 1);
     }
 }
