@@ -31,6 +31,7 @@ from botocore.config import Config
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
 READY = 30.0
+SESSION = boto3.session.Session()      # one for all: it keeps the service models it has parsed
 
 
 def free_port() -> int:
@@ -141,14 +142,13 @@ class Gateway:
         settings = {"retries": {"total_max_attempts": 1}, "s3": {"addressing_style": "path"}, **(config or {})}
         chosen = {"endpoint_url": self.url(listener), "verify": self.ca, "region_name": REGION,
                   "aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key, **more}
-        return boto3.session.Session().client(service, config=Config(**settings), **chosen)
+        return SESSION.client(service, config=Config(**settings), **chosen)
 
     def moto(self, service: str, region: str = REGION) -> Any:
         """A boto3 client that speaks to moto itself, to seed it."""
         assert self.behind, "this gateway has no moto behind it"
-        return boto3.session.Session().client(service, endpoint_url=self.behind.url, region_name=region,
-                                              aws_access_key_id="seed", aws_secret_access_key="seed",
-                                              config=Config(s3={"addressing_style": "path"}))
+        return SESSION.client(service, endpoint_url=self.behind.url, region_name=region, aws_access_key_id="seed",
+                              aws_secret_access_key="seed", config=Config(s3={"addressing_style": "path"}))
 
 
 @pytest.fixture(scope="session")
