@@ -31,6 +31,8 @@ from botocore.config import Config
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
 READY = 30.0
+ECS_PATH = "/v2/credentials/0badcafe-0000-4000-8000-000000000001"     # as in the gateway's settings
+EKS_TOKEN = "eks-token/+="
 SESSION = boto3.session.Session()      # one for all: it keeps the service models it has parsed
 
 
@@ -136,6 +138,18 @@ class Gateway:
         return {"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key,
                 "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url(listener),
                 "AWS_CA_BUNDLE": self.ca, "AWS_EC2_METADATA_DISABLED": "true", **more}
+
+    def environment_without_keys(self, link: str, listener: str = "https", **more: str) -> dict[str, str]:
+        """The same, with the credentials to be had from a link of the chain: imds, ecs or eks. For ecs the full URI stands
+        in for the relative one, whose address 169.254.170.2 is not on loopback."""
+        found = self.environment(listener)
+        del found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"]
+        base = self.url("container")
+        found |= {"imds": {"AWS_EC2_METADATA_SERVICE_ENDPOINT": self.url("imds"), "AWS_EC2_METADATA_DISABLED": "false"},
+                  "ecs": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": base + ECS_PATH},
+                  "eks": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": base + "/v1/credentials",
+                          "AWS_CONTAINER_AUTHORIZATION_TOKEN": EKS_TOKEN}}[link]
+        return {**found, **more}
 
     def client(self, service: str, listener: str = "http", config: dict[str, Any] | None = None, **more: Any) -> Any:
         """A boto3 client that speaks to the gateway and tries once."""

@@ -1,8 +1,11 @@
 """The gateway itself: right requests pass, wrong ones get AWS's refusal, and what is asked is on record."""
 from __future__ import annotations
 
+import os
 import re
 import ssl
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -216,6 +219,93 @@ def test_botocore_json_services_pass_before_moto(aws, listener):
     assert all_good(aws)
 
 
+@pytest.mark.parametrize("link", ["imds", "ecs", "eks"])
+def test_botocore_finds_credentials_by_itself_and_they_sign(gateway, link):
+    code = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+    done = subprocess.run([sys.executable, "-c", code], env=gateway.environment_without_keys(link), text=True,
+                          capture_output=True, timeout=60)
+    assert ":assumed-role/" in done.stdout, done.stderr
+    asked = [(r["service"], r["operation"]) for r in gateway.requests()]
+    assert asked == {"imds": [("imds", "Token"), ("imds", "ListRoles"), ("imds", "RoleCredentials")]}.get(
+        link, [("container", "Credentials")]) + [("sts", "GetCallerIdentity")]
+    assert gateway.requests()[-1]["access_key"].startswith("ASIA")
+
+
+def test_botocore_trades_a_web_identity_and_signs_with_it(gateway, tmp_path):
+    (tmp_path / "token").write_text("header.payload.signature")
+    env = gateway.environment(AWS_WEB_IDENTITY_TOKEN_FILE=str(tmp_path / "token"),
+                              AWS_ROLE_ARN="arn:aws:iam::123456789012:role/web")
+    del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+    code = "import boto3; print(boto3.client('ssm').get_parameters(Names=['/nope'])['InvalidParameters'])"
+    done = subprocess.run([sys.executable, "-c", code], env=env, text=True, capture_output=True, timeout=60)
+    assert done.stdout == "['/nope']\n", done.stderr
+    assert [(r["operation"], r["signature"]) for r in gateway.requests()] == [
+        ("AssumeRoleWithWebIdentity", "none"), ("GetParameters", "good")]
+
+
+def test_the_aws_cli_syncs_from_the_gateway(gateway, tmp_path):
+    gateway.fixtures(buckets={"bkt": {"objects": {f"app/{k}": k for k in ("a b", "c+d", "sub/ü")}}})
+    done = subprocess.run([sys.executable, "-m", "awscli", "s3", "sync", "s3://bkt/app/", tmp_path / "out"], text=True,
+                          env=gateway.environment(LC_ALL="C.UTF-8", HOME=str(tmp_path)), capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = {os.path.relpath(f, tmp_path / "out"): f.read_text() for f in (tmp_path / "out").rglob("*") if f.is_file()}
+    assert found == {k: k for k in ("a b", "c+d", "sub/ü")}
+    assert all_good(gateway)
+
+
+# The services answer as AWS does where moto does not
+
+def test_ssm_finds_versions_labels_and_arns_and_says_which_selector_it_was(gateway):
+    gateway.fixtures(parameters={"/app/x": [{"value": "old", "labels": ["stable"]}, "new"], "root": "r"})
+    client = gateway.client("ssm")
+    arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/app/x"
+    wanted = {"/app/x": ("new", None), "/app/x:1": ("old", ":1"), "/app/x:stable": ("old", ":stable"),
+              arn: ("new", None), arn + ":1": ("old", ":1"), "root": ("r", None)}
+    for name, (value, selector) in wanted.items():
+        found = client.get_parameter(Name=name)["Parameter"]
+        assert (found["Value"], found.get("Selector")) == (value, selector), name
+    got = client.get_parameters(Names=["/app/x:9", "/app/x:1", "/app/x:nolabel", "/gone"])
+    assert [p["Value"] for p in got["Parameters"]] == ["old"]
+    assert got["InvalidParameters"] == ["/app/x:9", "/app/x:nolabel", "/gone"]
+    for name, code in (("/gone", "ParameterNotFound"), ("/app/x:9", "ParameterVersionNotFound"),
+                       ("/app/x y", "ValidationException")):
+        with pytest.raises(ClientError) as error:
+            client.get_parameter(Name=name)
+        assert error.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.parametrize(("operation", "given"), [
+    ("GetParametersByPath", {"Path": "app"}), ("GetParametersByPath", {"Path": "/app", "MaxResults": 11}),
+    ("GetParameters", {"Names": []}), ("GetParameters", {"Names": [f"/p{n}" for n in range(11)]}),
+    ("GetParameters", {"Names": ["/a", "/a"]})])
+def test_ssm_refuses_what_is_over_its_limits(gateway, operation, given):
+    assert ask(gateway, json_draft("ssm", operation, given)).code == "ValidationException"
+
+
+def test_ssm_by_path_filters_recurses_and_hides_what_is_not_decrypted(gateway):
+    gateway.fixtures(parameters={"/app/a": [{"value": "1", "labels": ["prod"]}, "2"], "/app/b/c": "3", "/apple": "no",
+                                 "/app/s": {"value": "secret", "type": "SecureString"}})
+    client = gateway.client("ssm")
+
+    def found(**more) -> dict[str, str]:
+        return {p["Name"]: p["Value"] for p in client.get_parameters_by_path(Path="/app", **more)["Parameters"]}
+
+    assert set(found()) == {"/app/a", "/app/s"} and found()["/app/s"] != "secret"
+    assert found(Recursive=True, WithDecryption=True) == {"/app/a": "2", "/app/b/c": "3", "/app/s": "secret"}
+    assert found(ParameterFilters=[{"Key": "Label", "Values": ["prod"]}]) == {"/app/a": "1"}
+    assert set(found(ParameterFilters=[{"Key": "Type", "Values": ["SecureString"]}])) == {"/app/s"}
+
+
+def test_ssm_refers_to_secrets_in_the_store(gateway):
+    gateway.fixtures(secrets={"app/prod": ["first", "second"]})
+    client, name = gateway.client("ssm"), "/aws/reference/secretsmanager/app/prod"
+    found = client.get_parameter(Name=name + ":AWSPREVIOUS", WithDecryption=True)["Parameter"]
+    assert (found["Value"], found["Selector"], found["Name"]) == ("first", ":AWSPREVIOUS", name)
+    assert client.get_parameters(Names=[name, name + "x"], WithDecryption=True)["InvalidParameters"] == [name + "x"]
+    with pytest.raises(ClientError):
+        client.get_parameter(Name=name)
+
+
 # Tampered requests do not pass
 
 def drafts(gateway) -> dict[str, Draft]:
@@ -389,7 +479,7 @@ def test_a_temporary_key_needs_its_own_unexpired_token(gateway, name):
     right = keys["aws_session_token"]
     assert exchange(gateway.told["http"], with_token(right)).status in (200, 206)
     wrong = {"s3": "InvalidToken", "json": "UnrecognizedClientException", "sts": "InvalidClientTokenId"}[kind]
-    refused(gateway, with_token(right[:-3] + "x=="), wrong)
+    refused(gateway, with_token(right[:-3] + ("y==" if right[-3] == "x" else "x==")), wrong)
     refused(gateway, with_token(""), {"s3": "InvalidAccessKeyId"}.get(kind, wrong))
     draft = drafts(gateway)[name]
     draft.headers["X-Amz-Security-Token"] = right
