@@ -68,6 +68,7 @@ class Draft:
     when: float | None = None
     signed: tuple[str, ...] | None = None
     scope_service: str = ""
+    scope_date: str = ""
 
     def lines(self, gateway: Gateway, access_key: str = "", secret: str = "") -> list[tuple[str, str]]:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() if self.when is None else self.when))
@@ -76,7 +77,8 @@ class Draft:
             headers.append(("x-amz-content-sha256", hashlib.sha256(self.body).hexdigest()))
         headers += list(self.headers.items())
         return sigv4.sign(self.method, self.target, headers, self.body, access_key or gateway.access_key,
-                          secret or gateway.secret_key, self.region, self.scope_service or self.service, self.signed)
+                          secret or gateway.secret_key, self.region, self.scope_service or self.service, self.signed,
+                          self.scope_date)
 
     def data(self, gateway: Gateway, **keys: str) -> bytes:
         return assemble(self.method, self.target, self.lines(gateway, **keys), self.body)

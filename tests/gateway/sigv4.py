@@ -121,13 +121,14 @@ def signature(secret: str, auth: Authorization, amz_date: str, canonical: str) -
 
 
 def sign(method: str, target: str, headers: Headers, body: bytes, access_key: str, secret: str, region: str,
-         service: str, signed: tuple[str, ...] | None = None) -> Headers:
-    """Gives `headers` with an Authorization line. They must hold Host and X-Amz-Date already. For tests."""
+         service: str, signed: tuple[str, ...] | None = None, date: str = "") -> Headers:
+    """Gives `headers` with an Authorization line. They must hold Host and X-Amz-Date already; `date` is the scope's where
+    that is to differ. For tests."""
     path, _, query = target.partition("?")
     amz_date = next(v for n, v in headers if n.lower() == "x-amz-date")
     payload = next((v for n, v in headers if n.lower() == "x-amz-content-sha256"), hashlib.sha256(body).hexdigest())
     names = signed or tuple(sorted({n.lower() for n, _ in headers}))
-    draft = Authorization(access_key, amz_date[:8], region, service, names, "")
+    draft = Authorization(access_key, date or amz_date[:8], region, service, names, "")
     canonical = canonical_request(method, path, query, headers, names, payload, service == "s3")
     done = Authorization(access_key, draft.date, region, service, names, signature(secret, draft, amz_date, canonical))
     return headers + [("Authorization", done.text())]
