@@ -34,8 +34,8 @@ static const char *owner_of(const struct es_target *t, char out[64])
 
 static const char *owner_wanted(const struct es_target *t, char out[64])
 {
-    snprintf(out, 64, "%u:%u %04o", (unsigned)t->wanted->uid, (unsigned)t->wanted->gid,
-             (unsigned)t->wanted->mode);
+    snprintf(out, 64, "%u:%u %04o", (unsigned)t->wanted->owner.uid, (unsigned)t->wanted->owner.gid,
+             (unsigned)t->wanted->owner.mode);
     return out;
 }
 

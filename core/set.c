@@ -70,13 +70,12 @@ static int render(struct es_piece *piece, const struct es_tree *tree, struct es_
 
     if (r == 0)
         r = es_selection_render(&piece->selection, output, &piece->text, err);
-    piece->wanted = (struct es_wanted){.path = output->path,
-                                       .data = es_buf_str(&piece->text),
-                                       .len = piece->text.len,
-                                       .uid = output->uid,
-                                       .gid = output->gid,
-                                       .mode = (mode_t)output->mode,
-                                       .look = look};
+    piece->wanted = (struct es_wanted){
+        .path = output->path,
+        .data = es_buf_str(&piece->text),
+        .len = piece->text.len,
+        .owner = {.uid = output->uid, .gid = output->gid, .mode = (mode_t)output->mode},
+        .look = look};
     return r;
 }
 
