@@ -134,9 +134,14 @@ static int repair(struct es_target *t, struct es_err *err)
 
 int es_target_publish(struct es_target *t, struct es_err *err)
 {
+    int r;
+
     if (t->state == ES_TARGET_REPAIR)
         return repair(t, err);
-    return t->temp.name[0] == '\0' ? 0 : es_temp_rename(&t->temp, t->wanted->path, err);
+    if (t->temp.name[0] == '\0')
+        return 0;
+    r = es_temp_rename(&t->temp, t->wanted->path, err);
+    return r == 0 ? es_sync_directory(t->place.dir, t->wanted->path, err) : r;
 }
 
 void es_target_done(struct es_target *t)

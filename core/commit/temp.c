@@ -195,7 +195,7 @@ int es_temp_rename(struct es_temp *temp, const char *path, struct es_err *err)
         return es_write_failed(path, errno, "rename", err);
     }
     temp->name[0] = '\0';
-    return es_sync_directory(temp->dir, path, err);
+    return 0;
 }
 
 void es_temp_keep(struct es_temp *temp)

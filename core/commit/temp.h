@@ -36,7 +36,7 @@ int es_temp_create(const struct es_place *place, const struct es_owner *owner, i
 int es_temp_write(struct es_temp *temp, const void *data, size_t len, const char *path,
                   struct es_err *err);
 int es_temp_seal(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err);
-/* Renames and syncs the directory. The temp is done. */
+/* Renames; the directory is the caller's to sync. The temp is done. */
 int es_temp_rename(struct es_temp *temp, const char *path, struct es_err *err);
 void es_temp_keep(struct es_temp *temp); /* forgets it without removing: a manifest names it */
 void es_temp_done(struct es_temp *temp);
