@@ -28,13 +28,16 @@ static void work_done(struct work *work)
 
 static int load(struct es_session *session, struct work *work, struct es_err *err)
 {
-    const struct es_fetch_hooks hooks = {.on_wait = es_session_on_wait, .data = session};
+    struct es_fetch_plan plan = {.config = &work->config,
+                                 .process = &session->process,
+                                 .look = true,
+                                 .on_wait = es_session_on_wait,
+                                 .data = session};
     int r = es_session_load(session, &work->config, err);
 
+    plan.deadline = es_session_deadline(session, &work->config);
     if (r == 0)
-        r = es_fetch_all(&work->config, &session->process,
-                         es_session_deadline(session, &work->config), &hooks, &work->fetched,
-                         &session->report, err);
+        r = es_fetch_all(&plan, &work->fetched, &session->report, err);
     if (r == 0)
         r = es_tree_build(&work->config, &work->fetched, &work->tree, err);
     if (r < 0)

@@ -31,6 +31,18 @@ const struct es_option es_config_options[] = {
     {"env", ES_OPT_STRINGS, ES_OPT_RAW, NULL, NULL, OPT(env),
      "names that ${NAME} may take from the process environment"},
     {"deadline", ES_OPT_DURATION, 0, "60s", NULL, OPT(deadline), "bounds the whole run"},
+    {"fresh_for", ES_OPT_DURATION, 0, "0s", NULL, OPT(fresh_for),
+     "a complete set younger than this is published without fetching"},
+    {0},
+};
+
+#define LAST_GOOD(field) offsetof(struct es_last_good, field)
+
+const struct es_option es_last_good_options[] = {
+    {"max_age", ES_OPT_DURATION, 0, "72h", NULL, LAST_GOOD(max_age),
+     "how old the values of a source that cannot be reached may be"},
+    {"at_rest", ES_OPT_ENUM, 0, "no", "no|plain", LAST_GOOD(at_rest),
+     "what targets below /run may leave on disk for the time after a reboot"},
     {0},
 };
 
@@ -171,13 +183,80 @@ static int look_up_ids(struct es_config *config, bool user_named, struct es_err 
     return user_named ? r : 0;
 }
 
+/* The top-level tables that give defaults to providers, each once. */
+static size_t default_tables(const char **names, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; es_providers[i]; i++) {
+        const char *name = es_providers[i]->defaults;
+        bool known = !name;
+
+        for (size_t j = 0; !known && j < n; j++)
+            known = strcmp(names[j], name) == 0;
+        if (!known && n < max)
+            names[n++] = name;
+    }
+    return n;
+}
+
+static int table_of(const struct es_config *config, const char *key, struct es_value **ret,
+                    struct es_err *err)
+{
+    *ret = es_table_get(&config->root, key);
+    if (*ret && (*ret)->type != ES_TABLE)
+        return es_config_fail(config, &(*ret)->pos, err, "%s must be a table: [%s]", key, key);
+    return 0;
+}
+
+/* Every key of a table of defaults must be one that some provider takes defaults for. */
+static int check_defaults(const struct es_config *config, const char *name, struct es_err *err)
+{
+    const struct es_option *sets[32];
+    struct es_value *table;
+    size_t n = 0;
+    int r = table_of(config, name, &table, err);
+
+    for (size_t i = 0; es_providers[i] && n < 32; i++)
+        if (es_providers[i]->defaults && strcmp(es_providers[i]->defaults, name) == 0)
+            sets[n++] = es_providers[i]->default_options;
+    if (r < 0 || !table)
+        return r;
+    return es_options_unknown(sets, n, NULL, table, config->file, err);
+}
+
+static int read_last_good(struct es_config *config, const struct es_variables *variables,
+                          struct es_err *err)
+{
+    static const struct es_option *const sets[] = {es_last_good_options};
+    struct es_value empty = {.type = ES_TABLE}, *table;
+    int r = table_of(config, "last_good", &table, err);
+
+    if (r == 0 && table)
+        r = es_options_unknown(sets, 1, NULL, table, config->file, err);
+    if (r == 0 && table)
+        r = es_expand_table(variables, es_last_good_options, table, config->file, err);
+    if (r == 0)
+        r = es_options_parse(es_last_good_options, table ? table : &empty, config->file,
+                             &config->last_good, err);
+    return r;
+}
+
 static int read_top(struct es_config *config, const struct es_process *process,
                     struct es_variables *variables, struct es_err *err)
 {
-    static const char *const tables[] = {"source", "output", NULL};
+    const char *tables[16] = {"source", "output", "last_good"};
     static const struct es_option *const sets[] = {es_config_options};
     struct es_value *root = &config->root;
-    int r = es_options_unknown(sets, 1, tables, root, config->file, err);
+    size_t n = default_tables(tables + 3, 12);
+    int r;
+
+    for (size_t i = 3; i < 3 + n; i++) {
+        r = check_defaults(config, tables[i], err);
+        if (r < 0)
+            return r;
+    }
+    r = es_options_unknown(sets, 1, tables, root, config->file, err);
 
     root->pos = (struct es_pos){.line = 1, .column = 1};
     if (r == 0)
@@ -194,7 +273,7 @@ static int read_top(struct es_config *config, const struct es_process *process,
     es_options_clear(es_config_options, config);
     r = es_options_parse(es_config_options, root, config->file, config, err);
     variables->allowed = &config->env;
-    return r;
+    return r == 0 ? read_last_good(config, variables, err) : r;
 }
 
 static int finish_top(struct es_config *config, struct es_err *err)
@@ -307,6 +386,7 @@ void es_config_done(struct es_config *config)
         es_output_done(&config->outputs[i]);
     free(config->sources);
     free(config->outputs);
+    es_options_clear(es_last_good_options, &config->last_good);
     es_options_clear(es_config_options, config);
     es_value_done(&config->root);
     free(config->file);

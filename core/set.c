@@ -89,6 +89,16 @@ static void warn_app_owned(const struct es_piece *piece, struct es_report *repor
                       piece->output->path);
 }
 
+int es_set_open_target(const struct es_config *config, const struct es_output *output,
+                       const char *root, const struct es_wanted *wanted, struct es_target *ret,
+                       struct es_err *err)
+{
+    struct ground g;
+
+    survey(&g, config, output, root, wanted->look);
+    return es_target_open(&g.walk, wanted, ret, err);
+}
+
 static int prepare(struct es_set *set, const struct es_config *config, const struct es_tree *tree,
                    const struct es_fetched *fetched, bool look, struct es_report *report,
                    struct es_err *err)
@@ -110,8 +120,8 @@ static int prepare(struct es_set *set, const struct es_config *config, const str
 
         if (piece->kept)
             continue;
-        survey(&g, config, piece->output, set->root, look);
-        r = es_target_open(&g.walk, &piece->wanted, &piece->target, err);
+        r = es_set_open_target(config, piece->output, set->root, &piece->wanted, &piece->target,
+                               err);
         if (r < 0)
             es_context(err, "output");
         else
@@ -142,13 +152,24 @@ int es_set_prepare(const struct es_config *config, const struct es_tree *tree,
     return 0;
 }
 
-static int write_all(struct es_set *set, struct es_err *err)
+int es_set_stage(struct es_set *set, struct es_err *err)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < set->n; i++)
         if (!set->pieces[i].kept)
             r = es_target_stage(&set->pieces[i].target, err);
+    if (r < 0)
+        es_context(err, "output");
+    return r;
+}
+
+static int write_all(struct es_set *set, struct es_err *err)
+{
+    int r = es_set_stage(set, err);
+
+    if (r < 0)
+        return r;
     for (size_t i = 0; r == 0 && i < set->n; i++)
         if (!set->pieces[i].kept)
             r = es_target_publish(&set->pieces[i].target, err);

@@ -35,29 +35,30 @@ void es_fetch_finish(struct es_fetch *fetch, int r, const struct es_err *err)
     (void)err;
 }
 
-static int work(struct es_sink *sink, struct es_job *job, struct es_err *err)
+static int work(struct es_pipe *pipe, struct es_job *job, struct es_err *err)
 {
     for (size_t i = 0; i < job->n; i++) {
         struct es_task *task = &job->tasks[i];
         struct es_err why;
         int r;
 
+        task->sink.pipe = pipe;
         task->fetch.state = task->state;
         task->fetch.surroundings = &job->surroundings;
         task->fetch.files = task->files;
-        task->fetch.sink = sink;
-        sink->source = task->number;
+        task->fetch.sink = &task->sink;
+        task->fetch.describe = job->describe;
         r = task->fn(&task->fetch, &why);
-        r = es_sink_finish(sink, r < 0 ? &why : NULL, err);
+        r = es_sink_finish(&task->sink, r < 0 ? &why : NULL, err);
         if (r < 0)
             return r;
     }
-    return es_sink_end(sink, err);
+    return es_pipe_end(pipe, err);
 }
 
 int main(int argc, char **argv)
 {
-    ES_CLEANUP(es_sink_done) struct es_sink sink = {0};
+    ES_CLEANUP(es_pipe_done) struct es_pipe pipe = {0};
     ES_CLEANUP(es_job_done) struct es_job job = {0};
     struct es_err err, ignored;
     int r;
@@ -66,14 +67,14 @@ int main(int argc, char **argv)
         fputs("envsync starts this program; it is of no use alone\n", stderr);
         return 64;
     }
-    sink.fd = atoi(argv[2]);
+    pipe.fd = atoi(argv[2]);
     signal(SIGPIPE, SIG_IGN);
     if (settle(argv[3]) < 0)
         return 70;
     r = es_job_read(atoi(argv[1]), &job, &err);
     if (r == 0)
-        r = work(&sink, &job, &err);
+        r = work(&pipe, &job, &err);
     if (r < 0)
-        es_sink_fatal(&sink, &err, &ignored);
+        es_pipe_fatal(&pipe, &err, &ignored);
     return r < 0 ? 70 : 0;
 }

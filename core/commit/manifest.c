@@ -114,6 +114,7 @@ static void code_file(struct coder *c, struct es_kept_file *file)
     code_text(c, &file->path);
     code_object(c, &file->object);
     code_owner(c, &file->owner);
+    code_bool(c, &file->gone);
     code_text(c, &file->temp);
     code_u64(c, &file->device);
     code_u64(c, &file->inode);
@@ -175,13 +176,20 @@ void es_kept_object_done(struct es_kept_object *object)
     es_buf_done(&object->version);
 }
 
-static void source_done(struct es_kept_source *source)
+void es_kept_source_clear(struct es_kept_source *source)
 {
-    es_buf_done(&source->name);
-    es_buf_done(&source->address);
     for (size_t i = 0; i < source->n_objects; i++)
         es_kept_object_done(&source->objects[i]);
     free(source->objects);
+    source->objects = NULL;
+    source->n_objects = 0;
+}
+
+void es_kept_source_done(struct es_kept_source *source)
+{
+    es_kept_source_clear(source);
+    es_buf_done(&source->name);
+    es_buf_done(&source->address);
 }
 
 void es_manifest_done(struct es_manifest *m)
@@ -190,7 +198,7 @@ void es_manifest_done(struct es_manifest *m)
     es_buf_done(&m->machine_id);
     es_buf_done(&m->boot_id);
     for (size_t i = 0; i < m->n_sources; i++)
-        source_done(&m->sources[i]);
+        es_kept_source_done(&m->sources[i]);
     free(m->sources);
     for (size_t i = 0; i < m->n_outputs; i++)
         es_buf_done(&m->outputs[i].path);

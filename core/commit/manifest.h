@@ -39,6 +39,7 @@ struct es_kept_file {
     struct es_buf path; /* absolute, without --root */
     struct es_kept_object object;
     struct es_owner owner;
+    bool gone;          /* the source has it no more; kept for a later prune */
     struct es_buf temp; /* "" for one that an earlier set has published */
     uint64_t device;
     uint64_t inode;
@@ -69,5 +70,7 @@ struct es_kept_object *es_kept_source_add(struct es_kept_source *source);
 struct es_kept_file *es_manifest_add_file(struct es_manifest *manifest);
 
 void es_kept_object_done(struct es_kept_object *object);
+void es_kept_source_clear(struct es_kept_source *source); /* forgets the objects */
+void es_kept_source_done(struct es_kept_source *source);
 
 #endif

@@ -110,7 +110,7 @@ int es_target_stage(struct es_target *t, struct es_err *err)
     const char *path = t->wanted->path;
     int r;
 
-    if (t->state != ES_TARGET_CREATE && t->state != ES_TARGET_UPDATE)
+    if ((t->state != ES_TARGET_CREATE && t->state != ES_TARGET_UPDATE) || t->temp.name[0] != '\0')
         return 0;
     r = es_temp_create(&t->place, &t->wanted->owner, t->old, path, &t->temp, err);
     if (r == 0)

@@ -44,7 +44,7 @@ struct es_target {
 
 #define ES_TARGET_INIT                                                                             \
     {                                                                                              \
-        .place = {.dir = -1}, .old = -1                                                            \
+        .place = {.dir = -1}, .old = -1, .temp = ES_TEMP_INIT                                      \
     }
 
 int es_target_open(const struct es_walk *walk, const struct es_wanted *wanted,

@@ -209,7 +209,8 @@ static int load(struct es_store *store, const struct es_config *config, struct e
     if (r < 0)
         return r;
     if (parse_pointer(store, &text)) {
-        r = es_store_read(store, store->current, half, "manifest", &manifest, NULL, err);
+        r = es_store_read(store, store->current, half, "manifest", &manifest, &store->published_ms,
+                          err);
         if (r == 0)
             r = es_manifest_decode(es_buf_str(&manifest), manifest.len, &store->set);
         if (r == -ENOMEM)
@@ -376,6 +377,11 @@ void es_store_touch_file(struct es_store *store, enum es_half half, const char *
     utimensat(store->halves[half].dir, path, NULL, AT_SYMLINK_NOFOLLOW);
 }
 
+void es_store_published(struct es_store *store)
+{
+    es_store_touch_file(store, pointer_half(store), "manifest");
+}
+
 static void close_dir(DIR **dir)
 {
     if (*dir)
@@ -396,6 +402,14 @@ static void remove_set(int parent, const char *id)
     while ((entry = readdir(dir)))
         unlinkat(fd, entry->d_name, 0);
     unlinkat(parent, id, AT_REMOVEDIR);
+}
+
+void es_store_abandon(struct es_store *store)
+{
+    for (enum es_half half = 0; store->begun[0] && half < ES_HALVES; half++)
+        if (store->halves[half].dir >= 0)
+            remove_set(store->halves[half].dir, store->begun);
+    store->begun[0] = '\0';
 }
 
 static void sweep_half(const struct es_store *store, enum es_half half)

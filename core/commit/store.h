@@ -26,6 +26,7 @@ struct es_store {
     char previous[ES_SET_ID + 1];
     bool held;              /* by a rollback */
     int64_t succeeded_ms;   /* since 1970: the last success, 0 where there is none */
+    int64_t published_ms;   /* since 1970: when the present set was last in place whole */
     struct es_manifest set; /* of current; empty where there is none */
     bool usable;            /* set belongs to this machine and is whole where it should be */
     bool run_lost;          /* its /run half went with an earlier boot */
@@ -55,6 +56,9 @@ int es_store_write(struct es_store *store, enum es_half half, const char *name, 
 /* Makes what was begun the present set. The manifest is taken over by the store. */
 int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct es_err *err);
 
+/* Removes what was begun and will not be committed. */
+void es_store_abandon(struct es_store *store);
+
 /* Points to another generation that is there, held or not. */
 int es_store_point(struct es_store *store, const char *id, const char *previous, bool held,
                    struct es_err *err);
@@ -63,6 +67,9 @@ int es_store_point(struct es_store *store, const char *id, const char *previous,
  */
 void es_store_touch(struct es_store *store);
 void es_store_touch_file(struct es_store *store, enum es_half half, const char *name);
+
+/* Notes that all of the present set is in its places. */
+void es_store_published(struct es_store *store);
 
 /* Removes every generation but the present and the previous one. */
 void es_store_sweep(const struct es_store *store);
