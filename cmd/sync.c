@@ -101,6 +101,7 @@ static int run(struct es_session *session, struct es_err *err)
                                      .root = args->root,
                                      .dry = args->dry_run,
                                      .fresh = args->fresh,
+                                     .release = args->release,
                                      .on_wait = es_session_on_wait,
                                      .data = session};
     struct es_err why;
@@ -120,8 +121,8 @@ static int run(struct es_session *session, struct es_err *err)
 
 const struct es_command es_command_sync = {
     .name = "sync",
-    .usage = "[-c FILE] [--dry-run [--exit-code]] [--fresh] [--json] [--root DIR] "
-             "[--deadline DUR] [-q | -v]",
+    .usage = "[-c FILE] [--dry-run [--exit-code]] [--fresh] [--release] [--json] "
+             "[--root DIR] [--deadline DUR] [-q | -v]",
     .summary = "fetch, merge and write (the default command)",
     .help =
         "Fetches every source, merges by precedence, renders and checks every output, and only\n"
@@ -129,8 +130,8 @@ const struct es_command es_command_sync = {
         "values, and writes nothing; with --exit-code it exits 1 where something would change.\n"
         "--fresh fetches also where fresh_for would not; --root DIR puts DIR before every path\n"
         "that is written.",
-    .options =
-        ES_ARG_CONFIG | ES_ARG_DRY_RUN | ES_ARG_FRESH | ES_ARG_JSON | ES_ARG_ROOT | ES_ARG_DEADLINE,
+    .options = ES_ARG_CONFIG | ES_ARG_DRY_RUN | ES_ARG_FRESH | ES_ARG_RELEASE | ES_ARG_JSON |
+               ES_ARG_ROOT | ES_ARG_DEADLINE,
     .max_rest = 0,
     .run = run,
 };

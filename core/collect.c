@@ -151,9 +151,8 @@ static int copy_object(struct es_kept_object *to, const struct es_kept_object *f
     return r;
 }
 
-/* All that the last set has of a source. */
-static int take_over(struct es_collecting *c, uint32_t number, const struct es_before *before,
-                     struct es_err *err)
+int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_before *before,
+                      struct es_err *err)
 {
     int r = 0;
 
@@ -186,7 +185,7 @@ bool es_collect_last_good(struct es_collecting *c, uint32_t number, int64_t *ret
     /* A time in the future says that a clock was wrong: nobody knows how old this is. */
     if (*ret_age_ms < 0 || *ret_age_ms > c->config->last_good.max_age)
         return false;
-    if (take_over(c, number, before, &ignored) < 0)
+    if (es_collect_before(c, number, before, &ignored) < 0)
         return false;
     c->fetched->fetched_ms[number] = before->fetched_ms;
     c->fetched->sources[number].given = true;

@@ -23,6 +23,10 @@ int es_collect(struct es_collecting *c, enum es_frame type, struct es_cursor *in
 /* A source has failed: decides what that means. Never itself a failure. */
 void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct es_err *why);
 
+/* All that the last set has of a source. */
+int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_before *before,
+                      struct es_err *err);
+
 /* Takes a source's records and files from the last set, because it cannot be reached. False where
  * there is no such set, or it is too old. */
 bool es_collect_last_good(struct es_collecting *c, uint32_t number, int64_t *ret_age_ms);

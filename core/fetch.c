@@ -174,7 +174,9 @@ static int prepare(struct es_fetched *f, const struct es_fetch_plan *plan, struc
     f->mirror = (struct es_mirror){.config = config, .root = plan->root, .look = plan->look};
     for (size_t i = 0; i < config->n_sources; i++) {
         f->fetched_ms[i] = es_now_ms();
-        if (es_put_value(&f->sources[i].address, config->sources[i].table) < 0)
+        if (es_put_value(&f->sources[i].configured, config->sources[i].table) < 0 ||
+            es_buf_append(&f->sources[i].address, f->sources[i].configured.data,
+                          f->sources[i].configured.len) < 0)
             return es_nomem(err);
     }
     return 0;
@@ -259,6 +261,29 @@ int es_fetch_all(const struct es_fetch_plan *plan, struct es_fetched *ret, struc
     es_surroundings_done(&c.surroundings);
     if (r == 0)
         r = put_in_order(&fetched, err);
+    if (r < 0)
+        return r;
+    *ret = fetched;
+    fetched = (struct es_fetched){0};
+    return 0;
+}
+
+int es_fetched_from(const struct es_fetch_plan *plan, struct es_fetched *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
+    struct es_collecting c = {.plan = plan, .config = plan->config, .fetched = &fetched};
+    int r = prepare(&fetched, plan, err);
+
+    for (uint32_t i = 0; r == 0 && i < plan->config->n_sources; i++) {
+        const struct es_before *before = &plan->previous->sources[i];
+
+        fetched.states[i] = ES_SOURCE_ABSENT;
+        if (!before->kept)
+            continue;
+        fetched.states[i] = before->kept->stale ? ES_SOURCE_STALE : ES_SOURCE_GIVEN;
+        fetched.fetched_ms[i] = before->fetched_ms;
+        r = es_collect_before(&c, i, before, err);
+    }
     if (r < 0)
         return r;
     *ret = fetched;

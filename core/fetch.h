@@ -41,6 +41,8 @@ struct es_fetch_plan {
  * returned one are errors in the report. */
 int es_fetch_all(const struct es_fetch_plan *plan, struct es_fetched *ret, struct es_report *report,
                  struct es_err *err);
+/* The records of the last accepted set, without asking anybody. */
+int es_fetched_from(const struct es_fetch_plan *plan, struct es_fetched *ret, struct es_err *err);
 void es_fetched_done(struct es_fetched *fetched);
 
 int64_t es_now_ms(void); /* since 1970 */

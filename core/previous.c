@@ -121,6 +121,26 @@ int es_previous_load(const struct es_config *config, const char *root, const str
     return 0;
 }
 
+bool es_set_is_of(const struct es_config *config, const struct es_store *store)
+{
+    const struct es_manifest *set = &store->set;
+
+    if (!store->usable || store->run_lost || set->n_sources != config->n_sources ||
+        set->n_outputs != config->n_outputs)
+        return false;
+    for (size_t i = 0; i < set->n_outputs; i++)
+        if (!es_buf_is(&set->outputs[i].path, config->outputs[i].path))
+            return false;
+    for (size_t i = 0; i < set->n_sources; i++) {
+        ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
+
+        if (es_put_value(&configured, config->sources[i].table) < 0 ||
+            !es_buf_equal(&configured, &set->sources[i].configured))
+            return false;
+    }
+    return true;
+}
+
 void es_previous_done(struct es_previous *previous)
 {
     for (size_t i = 0; previous->sources && i < previous->n; i++) {

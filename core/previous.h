@@ -23,6 +23,8 @@ struct es_previous {
 /* Loads what the store's set has. What cannot be read counts as not known. */
 int es_previous_load(const struct es_config *config, const char *root, const struct es_store *store,
                      struct es_previous *ret, struct es_err *err);
+/* Is this a set of the very same sources and outputs, so that it can answer for them? */
+bool es_set_is_of(const struct es_config *config, const struct es_store *store);
 void es_previous_done(struct es_previous *previous);
 
 /* The name of a source's file in a generation: "source-3". */

@@ -123,6 +123,7 @@ static int fill_sources(const struct es_run *run, struct es_manifest *m)
         *from = (struct es_kept_source){0};
         to->on_disk = source_on_disk(config, m->n_sources);
         to->given = state == ES_SOURCE_GIVEN || state == ES_SOURCE_STALE;
+        to->stale = state == ES_SOURCE_STALE;
         if (state == ES_SOURCE_SKIPPED || state == ES_SOURCE_STALE)
             m->complete = false;
         if (es_buf_puts(&to->name, name) < 0)
@@ -382,23 +383,43 @@ static int commit(struct es_run *run, const struct es_run_options *options,
 static bool is_fresh(const struct es_run *run)
 {
     int64_t age = es_now_ms() - run->store.succeeded_ms;
-    const struct es_manifest *set = &run->store.set;
 
-    if (!run->store.usable || run->store.run_lost || !set->complete || run->config.fresh_for == 0 ||
-        age < 0 || age >= run->config.fresh_for || set->n_sources != run->config.n_sources ||
-        set->n_outputs != run->config.n_outputs)
-        return false;
-    for (size_t i = 0; i < set->n_outputs; i++)
-        if (!es_buf_is(&set->outputs[i].path, run->config.outputs[i].path))
-            return false;
-    for (size_t i = 0; i < set->n_sources; i++) {
-        ES_CLEANUP(es_buf_done) struct es_buf address = {0};
+    return run->config.fresh_for > 0 && age >= 0 && age < run->config.fresh_for &&
+           run->store.set.complete && es_set_is_of(&run->config, &run->store);
+}
 
-        if (es_put_value(&address, run->config.sources[i].table) < 0 ||
-            !es_buf_equal(&address, &set->sources[i].address))
-            return false;
-    }
-    return true;
+/* The previous set becomes the present one, and is held. What it mirrored was replaced in place and
+ * cannot come back. */
+static int roll_back(struct es_run *run, const struct es_run_options *options,
+                     struct es_report *report, struct es_err *err)
+{
+    char current[ES_SET_ID + 1], previous[ES_SET_ID + 1];
+    bool had_files = run->store.set.n_files > 0;
+    int r;
+
+    memcpy(current, run->store.current, sizeof current);
+    memcpy(previous, run->store.previous, sizeof previous);
+    if (!run->store.usable || previous[0] == '\0')
+        return es_fail(err, ES_ABSENT, ENOENT, "%s has no earlier set to roll back to",
+                       run->config.name);
+    r = es_store_point(&run->store, previous, current, true, err);
+    es_store_done(&run->store);
+    run->store = (struct es_store)ES_STORE_INIT;
+    if (r == 0)
+        r = es_store_open(&run->config, options->root, true, es_config_has_disk(&run->config),
+                          &run->store, report, err);
+    if (r == 0 && (!run->store.usable || run->store.run_lost))
+        return es_fail(err, ES_ABSENT, ENOENT,
+                       "the earlier set of %s did not survive the last boot; `envsync sync "
+                       "--release` fetches anew",
+                       run->config.name);
+    if (r == 0)
+        r = republish(run, options, report, err);
+    if (r == 0 && had_files)
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "mirrored files stay as they are: of them no earlier version is kept");
+    run->end = ES_RUN_HELD;
+    return r;
 }
 
 /* The state, and what the present set still has to publish. */
@@ -413,6 +434,10 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
         return run->lock;
     r = es_store_open(&run->config, options->root, true, es_config_has_disk(&run->config),
                       &run->store, report, err);
+    if (r == 0 && options->release && run->store.held)
+        r = es_store_point(&run->store, run->store.current, run->store.previous, false, err);
+    if (r == 0 && options->rollback)
+        return roll_back(run, options, report, err);
     if (r == 0 && run->store.usable)
         r = republish(run, options, report, err);
     if (r < 0)

@@ -18,7 +18,9 @@ struct es_run_options {
     const char *root;
     int64_t deadline;
     bool dry;
-    bool fresh; /* fetch, whatever fresh_for says */
+    bool fresh;    /* fetch, whatever fresh_for says */
+    bool release;  /* end the hold of a rollback */
+    bool rollback; /* publish the previous set and hold it, instead */
     es_wait_fn *on_wait;
     void *data;
 };

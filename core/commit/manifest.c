@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Changes with the layout: a manifest of another version counts as none. */
-static const char magic[] = "envsync manifest 1\n";
+static const char magic[] = "envsync manifest 2\n";
 
 enum { MAX_ITEMS = 1000000 };
 
@@ -93,9 +93,11 @@ static void code_object(struct coder *c, struct es_kept_object *object)
 static void code_source(struct coder *c, struct es_kept_source *source)
 {
     code_text(c, &source->name);
+    code_text(c, &source->configured);
     code_text(c, &source->address);
     code_bool(c, &source->on_disk);
     code_bool(c, &source->given);
+    code_bool(c, &source->stale);
     code_array(c, &source->objects, sizeof *source->objects, &source->n_objects);
     for (size_t i = 0; c->r == 0 && i < source->n_objects; i++)
         code_object(c, &source->objects[i]);
@@ -189,6 +191,7 @@ void es_kept_source_done(struct es_kept_source *source)
 {
     es_kept_source_clear(source);
     es_buf_done(&source->name);
+    es_buf_done(&source->configured);
     es_buf_done(&source->address);
 }
 

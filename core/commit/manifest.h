@@ -20,9 +20,12 @@ struct es_kept_object {
 
 struct es_kept_source {
     struct es_buf name;
-    struct es_buf address;          /* its resolved options: the records count for nothing else */
-    bool on_disk;                   /* may its records rest on disk? */
-    bool given;                     /* false: it was optional and absent, or skipped */
+    struct es_buf configured; /* its options, as configured */
+    struct es_buf
+        address;  /* and with the facts of this machine: the records count for nothing else */
+    bool on_disk; /* may its records rest on disk? */
+    bool given;   /* false: it was optional and absent, or skipped */
+    bool stale;   /* its records are those of an earlier run */
     struct es_kept_object *objects; /* merged ones, sorted by name */
     size_t n_objects;
 };
