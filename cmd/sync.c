@@ -32,6 +32,7 @@ static int prepare(struct es_session *session, struct work *work, struct es_err 
     int64_t deadline = es_session_deadline(session, &work->config);
     int r = 0;
 
+    es_session_warn_idle(session, &work->config);
     if (!args->dry_run) {
         work->lock = es_lock(&work->config, args->root, deadline, es_session_on_wait, session, err);
         if (work->lock < 0)
