@@ -2,6 +2,7 @@
  */
 #include "fetch.h"
 
+#include "clock.h"
 #include "envsync/limits.h"
 #include "surroundings.h"
 #include "worker.h"
@@ -211,11 +212,16 @@ static int fetch(struct collecting *c, int64_t deadline, const struct es_fetch_h
                  struct es_err *err)
 {
     ES_CLEANUP(es_files_done) struct es_files files = {0};
+    /* One that may do without its data must not wait until no time is left for the others. */
+    int64_t early = deadline - es_clock_left(deadline) / 4;
     bool any = false;
     int r = 0;
 
     for (uint32_t i = 0; i < c->config->n_sources; i++) {
-        r = es_files_open(&files, &c->config->sources[i], i, &c->surroundings, deadline,
+        const struct es_source *source = &c->config->sources[i];
+        bool must = strcmp(source->on_unavailable, "fail") == 0;
+
+        r = es_files_open(&files, source, i, &c->surroundings, must ? deadline : early,
                           hooks->on_wait, hooks->data, c->report, err);
         c->pending[i] = r == 0;
         any = any || r == 0;
