@@ -207,6 +207,7 @@ int es_args_parse(int argc, char **argv, struct es_args *ret, const struct es_co
     }
     p.args.rest = argv + optind;
     p.args.n_rest = argc - optind;
+    p.args.dashes = strcmp(argv[optind - 1], "--") == 0;
     if (p.version) {
         *ret_command = NULL;
         return 0;

@@ -10,6 +10,7 @@ static int run(struct es_session *session, struct es_err *err)
 
     if (r < 0)
         return r;
+    es_session_warn_idle(session, &config);
     es_session_flush(session);
     es_log_line(&session->log, ES_LEVEL_NOTICE, "%s: fine (%zu %s, %zu %s)", config.file,
                 config.n_sources, config.n_sources == 1 ? "source" : "sources", config.n_outputs,

@@ -24,6 +24,7 @@ struct es_args {
     int64_t deadline; /* milliseconds, 0: as configured */
     char **rest;      /* what is no option */
     int n_rest;
+    bool dashes; /* a "--" ended the options */
 };
 
 /* What main() hands to a subcommand. */
@@ -68,6 +69,9 @@ int es_args_parse(int argc, char **argv, struct es_args *ret, const struct es_co
 
 /* Loads the configuration that the arguments name. */
 int es_session_load(struct es_session *session, struct es_config *ret, struct es_err *err);
+
+/* Warns where there is nothing to write: no matter for `exec` and `explain`. */
+void es_session_warn_idle(struct es_session *session, const struct es_config *config);
 
 /* The absolute deadline of this run. */
 int64_t es_session_deadline(const struct es_session *session, const struct es_config *config);

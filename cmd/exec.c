@@ -113,8 +113,10 @@ static int run(struct es_session *session, struct es_err *err)
     char **argv = session->args.rest;
     int r;
 
-    if (session->args.n_rest == 0)
-        return es_fail(err, ES_USAGE, EINVAL, "exec needs a command: envsync exec -- COMMAND");
+    /* Without the dashes, options of the command would have been taken for our own. */
+    if (session->args.n_rest == 0 || !session->args.dashes)
+        return es_fail(err, ES_USAGE, EINVAL,
+                       "exec needs a command behind two dashes: envsync exec -- COMMAND");
     es_process_catch();
     r = build(session, &environment, err);
     es_session_flush(session);

@@ -39,7 +39,14 @@ int es_session_load(struct es_session *session, struct es_config *ret, struct es
     const char *file = session->args.config;
 
     return es_config_load(file ? file : SYSCONFDIR "/envsync/envsync.toml", &session->process, ret,
-                          &session->report, err);
+                          err);
+}
+
+void es_session_warn_idle(struct es_session *session, const struct es_config *config)
+{
+    if (config->n_outputs == 0)
+        es_report_add(&session->report, ES_LEVEL_WARNING,
+                      "%s: there is no [[output]]: nothing is written", config->file);
 }
 
 int64_t es_session_deadline(const struct es_session *session, const struct es_config *config)

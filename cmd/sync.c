@@ -111,6 +111,8 @@ static int run(struct es_session *session, struct es_err *err)
     r = es_session_load(session, &run.config, err);
     options.deadline = es_session_deadline(session, &run.config);
     if (r == 0)
+        es_session_warn_idle(session, &run.config);
+    if (r == 0)
         r = es_run(&run, &options, &session->report, err);
     if (r == 0)
         r = finish(session, &run, err);

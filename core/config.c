@@ -100,10 +100,9 @@ static int read_document(struct es_config *config, struct es_err *err)
     struct es_err why;
     int r = fd;
 
-    if (fd == -EACCES || fd == -EPERM || fd == -ELOOP)
-        return fd;
     if (fd < 0) {
-        err->class = ES_CONFIG;
+        if (err->class != ES_DENIED && err->class != ES_INTERNAL)
+            err->class = ES_CONFIG;
         return fd;
     }
     r = check_owner(fd, config->file, err);
@@ -142,6 +141,13 @@ static int default_to_app(struct es_config *config, char **field, struct es_err 
     return *field ? 0 : es_nomem(err);
 }
 
+/* Of a name that is not there, NSS may leave ENOENT, ESRCH and others in errno, or nothing. */
+static bool lookup_failed(int errnum)
+{
+    return errnum == EIO || errnum == EINTR || errnum == EMFILE || errnum == ENFILE ||
+           errnum == ENOMEM;
+}
+
 int es_config_group(const struct es_config *config, const char *name, const struct es_pos *pos,
                     gid_t *ret, struct es_err *err)
 {
@@ -149,6 +155,8 @@ int es_config_group(const struct es_config *config, const char *name, const stru
 
     errno = 0;
     group = getgrnam(name);
+    if (!group && lookup_failed(errno))
+        return es_fail_errno(err, ES_INTERNAL, errno, "group %s cannot be looked up", name);
     if (!group)
         return es_config_fail(config, pos, err, "there is no group \"%s\"; create it, or set group",
                               name);
@@ -159,8 +167,12 @@ int es_config_group(const struct es_config *config, const char *name, const stru
 int es_config_user(const struct es_config *config, const char *name, const struct es_pos *pos,
                    uid_t *ret, struct es_err *err)
 {
-    const struct passwd *user = getpwnam(name);
+    const struct passwd *user;
 
+    errno = 0;
+    user = getpwnam(name);
+    if (!user && lookup_failed(errno))
+        return es_fail_errno(err, ES_INTERNAL, errno, "user %s cannot be looked up", name);
     if (!user)
         return es_config_fail(config, pos, err, "there is no user \"%s\"; create it first", name);
     *ret = user->pw_uid;
@@ -180,7 +192,7 @@ static int look_up_ids(struct es_config *config, bool user_named, struct es_err 
     if (r < 0)
         return r;
     r = es_config_user(config, config->user, user ? &user->pos : &app->pos, &config->uid, err);
-    return user_named ? r : 0;
+    return user_named || (r < 0 && err->class != ES_CONFIG) ? r : 0;
 }
 
 /* The top-level tables that give defaults to providers, each once. */
@@ -354,7 +366,7 @@ static int read_tables(struct es_config *config, const struct es_variables *vari
 }
 
 int es_config_load(const char *file, const struct es_process *process, struct es_config *ret,
-                   struct es_report *report, struct es_err *err)
+                   struct es_err *err)
 {
     ES_CLEANUP(es_variables_done) struct es_variables variables = {0};
     ES_CLEANUP(es_config_done) struct es_config config = {0};
@@ -370,9 +382,6 @@ int es_config_load(const char *file, const struct es_process *process, struct es
         r = read_tables(&config, &variables, err);
     if (r < 0)
         return r;
-    if (config.n_outputs == 0)
-        es_report_add(report, ES_LEVEL_WARNING, "%s: there is no [[output]]: nothing is written",
-                      config.file);
     *ret = config;
     config = (struct es_config){0};
     return 0;

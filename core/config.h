@@ -117,10 +117,10 @@ struct es_config {
     char *etc_dir, *run_dir; /* "/etc/APP", "/run/APP" */
 };
 
-/* Reads `file`. Warnings go to the report. Errors are ES_CONFIG ("FILE:LINE:COLUMN: ..."),
- * ES_DENIED where the file may not be read or is not safe. */
+/* Reads `file`. Errors are ES_CONFIG ("FILE:LINE:COLUMN: ..."), ES_DENIED where the file may not be
+ * read or is not safe. */
 int es_config_load(const char *file, const struct es_process *process, struct es_config *ret,
-                   struct es_report *report, struct es_err *err);
+                   struct es_err *err);
 void es_config_done(struct es_config *config);
 
 /* Tables for messages, help and the manual page. */

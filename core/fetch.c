@@ -1,6 +1,7 @@
 /* See fetch.h. Runs the worker over all sources and decides what the failure of one means. */
 #include "fetch.h"
 
+#include "clock.h"
 #include "collect.h"
 #include "envsync/limits.h"
 #include "surroundings.h"
@@ -134,11 +135,16 @@ static int run_worker(struct es_collecting *c, const struct es_files *files, int
 static int fetch(struct es_collecting *c, struct es_err *err)
 {
     ES_CLEANUP(es_files_done) struct es_files files = {0};
+    /* One that may do without its data must not wait until no time is left for the others. */
+    int64_t early = c->plan->deadline - es_clock_left(c->plan->deadline) / 4;
     bool any = false;
     int r = 0;
 
     for (uint32_t i = 0; i < c->config->n_sources; i++) {
-        r = es_files_open(&files, &c->config->sources[i], i, &c->surroundings, c->plan->deadline,
+        const struct es_source *source = &c->config->sources[i];
+        bool must = strcmp(source->on_unavailable, "fail") == 0;
+
+        r = es_files_open(&files, source, i, &c->surroundings, must ? c->plan->deadline : early,
                           c->plan->on_wait, c->plan->data, c->report, err);
         c->pending[i] = r == 0;
         any = any || r == 0;

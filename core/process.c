@@ -19,10 +19,11 @@ static void on_signal(int sig)
 
 /* A closed stdin would be the next file that is opened, and a library's stray print would go there.
  */
-static int open_standard_fds(struct es_err *err)
+static int open_standard_fds(struct es_process *process, struct es_err *err)
 {
     for (int fd = 0; fd <= 2; fd++) {
-        if (fcntl(fd, F_GETFD) >= 0)
+        process->closed[fd] = fcntl(fd, F_GETFD) < 0;
+        if (!process->closed[fd])
             continue;
         if (open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
             return es_fail_errno(err, ES_INTERNAL, errno, "/dev/null");
@@ -51,7 +52,7 @@ int es_process_start(struct es_process *process, struct es_err *err)
     sigaction(SIGCHLD, &normal, &process->chld); /* ignored, waitpid() would find no worker */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    return open_standard_fds(err);
+    return open_standard_fds(process, err);
 }
 
 const char *es_process_getenv(const struct es_process *process, const char *name)
@@ -102,6 +103,9 @@ void es_process_restore(const struct es_process *process)
     sigaction(SIGPIPE, &process->pipe, NULL);
     sigaction(SIGXFSZ, &process->xfsz, NULL);
     sigaction(SIGCHLD, &process->chld, NULL);
+    for (int fd = 0; fd <= 2; fd++)
+        if (process->closed[fd])
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
     setrlimit(RLIMIT_CORE, &process->core);
     prctl(PR_SET_DUMPABLE, 1);
     umask(process->umask);

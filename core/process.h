@@ -19,6 +19,7 @@ struct es_process {
     sigset_t mask;
     struct rlimit core;
     struct sigaction pipe, xfsz, chld; /* dispositions that are changed */
+    bool closed[3];                    /* of descriptors 0-2: there was none */
 };
 
 /* Call before anything else. After it: environ holds only constants, umask is 077, descriptors 0-2
@@ -35,7 +36,7 @@ int es_process_caught(void); /* the signal, or 0 */
 /* Dies of the signal that was caught, as the caller's shell or systemd expects. */
 void es_process_die(int sig);
 
-/* Before execve(): mask, umask, limits and dispositions as inherited. */
+/* Before execve(): mask, umask, limits, dispositions and descriptors 0-2 as inherited. */
 void es_process_restore(const struct es_process *process);
 
 #endif

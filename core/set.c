@@ -28,8 +28,8 @@ static void survey(struct ground *g, const struct es_config *config, const struc
         g->make[n++] = (struct es_make){.path = "/run", .mode = 0755};
     }
     g->make[n] = (struct es_make){0};
-    g->owners[0] = config->uid;
-    g->owners[1] = output->owner ? output->uid : config->uid;
+    g->owners[0] = output->owner ? output->uid : config->uid;
+    g->owners[1] = config->uid; /* may be (uid_t)-1, so that it has to come last */
     g->owners[2] = (uid_t)-1;
     g->walk = (struct es_walk){.root = root,
                                .check = true,

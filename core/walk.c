@@ -53,10 +53,28 @@ static const char *here(const struct walker *w, char buf[PATH_MAX])
     return buf;
 }
 
+/* A source that is there and cannot be opened: not allowed, or an ill system. */
+static enum es_class source_class(int errnum)
+{
+    switch (errnum) {
+    case EACCES:
+    case EPERM:
+    case ELOOP:
+        return ES_DENIED;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return ES_INTERNAL;
+    default:
+        return ES_UNAVAILABLE;
+    }
+}
+
 static int fail(const struct walker *w, int errnum, struct es_err *err, const char *component)
 {
     enum es_class class = errnum == EACCES || errnum == EPERM     ? ES_DENIED
                           : errnum == ENOENT || errnum == ENOTDIR ? w->walk->missing
+                          : w->walk->missing == ES_ABSENT         ? source_class(errnum)
                                                                   : ES_OUTPUT;
     char buf[PATH_MAX];
     const char *dir = here(w, buf);
@@ -66,6 +84,17 @@ static int fail(const struct walker *w, int errnum, struct es_err *err, const ch
                        strcmp(dir, "/") == 0 ? "" : "/", component);
     return es_fail_errno(err, class, errnum, "%s: %s%s%s", w->path, dir,
                          strcmp(dir, "/") == 0 ? "" : "/", component);
+}
+
+static int fail_below_app(const struct walker *w, struct es_err *err)
+{
+    char buf[PATH_MAX];
+
+    return es_fail(err, ES_DENIED, EPERM,
+                   "%s: a directory in the way to %s belongs to the app, which could swap what "
+                   "lies in it: only the last directory may be the app's; write to /etc or /run "
+                   "instead",
+                   w->path, here(w, buf));
 }
 
 /* Is the directory on top one in which envsync, as root, may write? */
@@ -79,10 +108,7 @@ static int check_top(struct walker *w, struct es_err *err)
     if (fstat(w->fds[w->n - 1], &st) < 0)
         return fail(w, errno, err, "");
     if (w->below_app)
-        return es_fail(err, ES_DENIED, EPERM,
-                       "%s: a directory above %s belongs to the app, which could swap it: only "
-                       "the last directory may be the app's; write to /etc or /run instead",
-                       w->path, here(w, buf));
+        return fail_below_app(w, err);
     if (st.st_mode & (S_IWGRP | S_IWOTH))
         return es_fail(err, ES_DENIED, EPERM,
                        "%s: directory %s is writable for %s (mode %04o): anyone there could plant "
@@ -208,23 +234,64 @@ static const struct es_make *may_make(const struct walker *w)
     return NULL;
 }
 
+/* Owner and mode of a directory that is not in its place yet. */
+static int furnish(const struct walker *w, const char *name, const struct es_make *how,
+                   const char *component, struct es_err *err)
+{
+    ES_CLEANUP(es_close)
+    int fd = openat(w->fds[w->n - 1], name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return fail(w, errno, err, component);
+    if (geteuid() == 0 && fchown(fd, 0, how->gid) < 0) {
+        if (errno == EPERM)
+            return es_fail(err, ES_DENIED, EPERM,
+                           "%s: cannot give a new directory to its group: capability CAP_CHOWN is "
+                           "missing; add it to CapabilityBoundingSet=",
+                           w->path);
+        return fail(w, errno, err, component);
+    }
+    return fchmod(fd, how->mode) < 0 || fsync(fd) < 0 ? fail(w, errno, err, component) : 0;
+}
+
+static int sync_top(const struct walker *w, const char *component, struct es_err *err)
+{
+    ES_CLEANUP(es_close) int fd = openat(w->fds[w->n - 1], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 || fsync(fd) < 0 ? fail(w, errno, err, component) : 0;
+}
+
+/* Not every file system knows the flag; without it, only an empty directory would be replaced. */
+static int rename_new(int dir, const char *from, const char *to)
+{
+    int r = renameat2(dir, from, dir, to, RENAME_NOREPLACE);
+
+    return r < 0 && (errno == EINVAL || errno == ENOSYS) ? renameat(dir, from, dir, to) : r;
+}
+
+/* Made under another name and renamed when it is ready: one that a kill left half-way would keep
+ * its first mode for ever, since what is there is taken as the administrator's. The name is always
+ * the same one, so the next run goes on with what a killed one left. */
 static int make(struct walker *w, const struct es_make *how, const char *component,
                 struct es_err *err)
 {
-    ES_CLEANUP(es_close) int fd = -1;
-    int top = w->fds[w->n - 1], made;
+    int top = w->fds[w->n - 1], r;
+    char temp[NAME_MAX + 1];
 
-    if (mkdirat(top, component, 0700) < 0 && errno != EEXIST)
+    if (w->below_app)
+        return fail_below_app(w, err);
+    if ((size_t)snprintf(temp, sizeof temp, ".%s.envsync-new", component) >= sizeof temp)
+        return fail(w, ENAMETOOLONG, err, component);
+    if (mkdirat(top, temp, 0700) < 0 && errno != EEXIST)
         return fail(w, errno, err, component);
-    made = openat(top, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (made < 0)
-        return fail(w, errno, err, component);
-    fd = made;
-    if (geteuid() == 0 && fchown(fd, 0, how->gid) < 0)
-        return fail(w, errno, err, component);
-    if (fchmod(fd, how->mode) < 0 || fsync(fd) < 0)
-        return fail(w, errno, err, component);
-    return 0;
+    r = furnish(w, temp, how, component, err);
+    /* Another configuration of the same app may have been faster: then it is there. */
+    if (r == 0 && rename_new(top, temp, component) < 0 && errno != EEXIST && errno != ENOENT)
+        r = fail(w, errno, err, component);
+    if (r == 0)
+        r = sync_top(w, component, err);
+    unlinkat(top, temp, AT_REMOVEDIR);
+    return r;
 }
 
 static int step(struct walker *w, const char *component, struct es_err *err)
@@ -326,7 +393,7 @@ static int open_last(const char *path, int flags, struct es_err *err)
 
             if (fd >= 0)
                 return fd;
-            return es_fail_errno(err, ES_DENIED, errno, "%s", path);
+            return es_fail_errno(err, source_class(errno), errno, "%s", path);
         }
         r = follow(&w, link, &st, base, err);
     }

@@ -50,6 +50,11 @@ static int compare(struct es_target *t, struct es_err *err)
     int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
     if (fstatat(t->place.dir, t->place.base, &t->st, AT_SYMLINK_NOFOLLOW) < 0) {
+        /* A directory of the app's group alone: the usual case for who only looks. */
+        if (errno == EACCES && t->wanted->look) {
+            t->state = ES_TARGET_UNKNOWN;
+            return 0;
+        }
         if (errno != ENOENT)
             return fail(t, errno, "stat", err);
         t->state = ES_TARGET_CREATE;

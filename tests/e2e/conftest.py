@@ -3,10 +3,13 @@
 The build to test is $ENVSYNC_BUILDDIR (default: build/). $ENVSYNC_WRAPPER is put before the program
 (valgrind), $ENVSYNC_SLOW multiplies every timeout.
 """
+import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +122,135 @@ class Scratch:
             kind = "link" if path.is_symlink() else "dir" if path.is_dir() else "file"
             found["/" + str(path.relative_to(self.root))] = (kind, mode & 0o7777)
         return found
+
+
+def toml(value):
+    """A value as TOML. JSON's strings, numbers and booleans are TOML's too."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(str(value) if isinstance(value, Path) else value)
+
+
+def table(kind, **options):
+    """A [[source]] or [[output]]; from_ stands for from, which is Python's own word."""
+    lines = [f"{key.rstrip('_')} = {toml(value)}" for key, value in options.items()]
+    return "\n".join([f"[[{kind}]]", *lines, ""])
+
+
+# A group that every Debian has; the app's own would have to be created.
+GROUP = "daemon"
+TEMP_MARK = ".envsync-"
+
+
+class Host:
+    """A scratch host: sources as files, a configuration, and runs into --root."""
+
+    def __init__(self, scratch, envsync):
+        self.scratch, self.envsync = scratch, envsync
+        self.root, self.path, self.write = scratch.root, scratch.path, scratch.write
+        self.sources = []
+        self.outputs = []
+        self.top = {"app": "foo", "group": GROUP}
+
+    def source(self, content=None, file="source.env", type="file", **options):
+        """A file source with this content, or a source of another type. Gives the file's path."""
+        path = None
+        if type == "file" and "path" not in options:
+            path = self.write(file, content) if content is not None else self.path(file)
+            options["path"] = path
+        self.sources.append(table("source", type=type, **options))
+        return path
+
+    def output(self, format="env", path="/etc/foo/environment", **options):
+        """An output. Gives the place below --root where it will be."""
+        self.outputs.append(table("output", path=path, format=format, **options))
+        return self.root / path.lstrip("/")
+
+    @property
+    def text(self):
+        top = [f"{key} = {toml(value)}\n" for key, value in self.top.items()]
+        return "".join([*top, *self.sources, *self.outputs])
+
+    @property
+    def file(self):
+        return self.scratch.write("envsync.toml", self.text)
+
+    def run(self, *args, **keywords):
+        """A subcommand and its arguments, with -c put in."""
+        return self.envsync(args[0], "-c", self.file, *args[1:], **keywords)
+
+    def sync(self, *args, **keywords):
+        return self.run("sync", "--root", self.root, *args, **keywords)
+
+    def ok(self, *args, **keywords):
+        result = self.sync(*args, **keywords)
+        assert result.rc == 0, str(result)
+        return result
+
+    def fails(self, code, *words, run=None, **keywords):
+        """The run ends with `code`, in one error line that has these words in it."""
+        result = self.run(*run, **keywords) if run else self.sync(**keywords)
+        assert result.rc == code, str(result)
+        lines = [line for line in result.err.splitlines() if "error: " in line]
+        assert len(lines) == 1, str(result)
+        for word in words:
+            assert str(word) in lines[0], str(result)
+        return result
+
+    def temps(self):
+        return [path for path in self.root.rglob("*") if TEMP_MARK in path.name]
+
+    def state(self):
+        """What must not change where a run fails: every file with its bytes, place and times."""
+        found = {}
+        for path in sorted(self.root.rglob("*")):
+            st = path.lstat()
+            if path.is_file() and not path.is_symlink() and "run/envsync" not in str(path):
+                found[str(path)] = (path.read_bytes(), st.st_ino, st.st_mtime_ns, oct(st.st_mode),
+                                    st.st_uid, st.st_gid)  # fmt: skip
+        return found
+
+
+@pytest.fixture
+def host(scratch, envsync):
+    return Host(scratch, envsync)
+
+
+@pytest.fixture
+def public():
+    """A folder that every user may enter, with the program in it: for runs as somebody else."""
+    folder = Path(tempfile.mkdtemp(prefix="envsync-"))
+    folder.chmod(0o755)
+    (folder / "worker").mkdir(mode=0o755)
+    for name in "envsync", "worker/worker":
+        shutil.copy(BUILDDIR / name, folder / name)
+        (folder / name).chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+ORDINARY = 12345  # a uid and gid that nobody has
+
+
+@pytest.fixture
+def guest(as_root, public):
+    """A host whose envsync runs as an ordinary user; the test itself is root."""
+    as_user = Envsync(public)
+    as_user.program = public / "envsync"
+    setpriv = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"]
+    as_user.command = [*setpriv, str(as_user.program)]
+    return Host(Scratch(public), as_user)
+
+
+def in_namespace(script, *args, **keywords):
+    """Runs a shell script as root in a mount namespace of its own."""
+    return subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-euc", script, "sh",
+         *map(str, args)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60 * SLOW, **keywords,
+    )  # fmt: skip
 
 
 @pytest.fixture

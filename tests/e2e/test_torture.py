@@ -1,0 +1,235 @@
+"""A run that is killed, or whose system calls fail, at any point: old or new whole files, never
+readable for more than asked, nothing left after the next run, and the right exit code.
+
+The points are sampled evenly, a different share of them in each phase of the run; with
+ENVSYNC_TORTURE=1 every system call is hit.
+"""
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from conftest import SLOW
+
+FULL = os.environ.get("ENVSYNC_TORTURE") == "1"
+pytestmark = pytest.mark.usefixtures("as_root")
+
+OLD, NEW = "A=old\nB=1\n", "A=new\nC=" + "x" * 50_000 + "\n"
+CODES = {0, 65, 66, 69, 70, 73, 75, 77, 78}
+
+
+class Torture:
+    """A host with two outputs in two directories of envsync's making."""
+
+    def __init__(self, host):
+        self.host = host
+        self.host.source(NEW)
+        host.output("env", "/etc/foo/environment")
+        host.output("json", "/run/foo/deep/all.json")
+        self.folder = host.scratch.folder
+        self.file = host.file
+        self.number = 0
+        self.texts = {}
+        for name, text in ("old", OLD), ("new", NEW):
+            self.texts[name] = self.make(text, f"sample-{name}")[1]
+
+    def make(self, text, name):
+        """A root that has been written once with this text."""
+        root = self.folder / name
+        root.mkdir(mode=0o755)
+        self.host.write("source.env", text)
+        assert self.run(root).returncode == 0
+        return root, self.read(root)
+
+    def command(self, root):
+        return [*self.host.envsync.command, "-c", str(self.file), "--root", str(root)]
+
+    def run(self, root, *strace):
+        command = [*strace, *self.command(root)]
+        return subprocess.run(command, env=self.host.envsync.environment(), capture_output=True,
+                              text=True, timeout=60 * SLOW)  # fmt: skip
+
+    def read(self, root):
+        found = {}
+        for name in "etc/foo/environment", "run/foo/deep/all.json":
+            path = root / name
+            found[name] = path.read_text() if path.exists() else None
+        return found
+
+    def fresh(self, first):
+        """A new root: empty, or with the old files; the source has the new text."""
+        self.number += 1
+        root = self.folder / f"root-{self.number}"
+        if first:
+            root.mkdir(mode=0o755)
+        else:
+            subprocess.run(["cp", "-a", self.folder / "sample-old", root], check=True)
+        self.host.write("source.env", NEW)
+        return root
+
+    def calls(self, first, *options):
+        """The system calls of an undisturbed run, one line each, as strace tells them."""
+        log = self.folder / "trace"
+        done = self.run(self.fresh(first), "strace", "-o", str(log), "-y", "-s", "0", *options)
+        assert done.returncode == 0, done
+        return [line for line in log.read_text().splitlines() if re.match(r"[\d ]*\w+\(", line)]
+
+    def check_whole(self, root, first, done):
+        found = self.read(root)
+        for name, text in found.items():
+            allowed = [self.texts["new"][name], None if first else self.texts["old"][name]]
+            assert text in allowed, f"{name} is neither old nor new: {done}"
+        for path in root.rglob("*"):
+            mode = path.lstat().st_mode & 0o777
+            if path.is_file() and "envsync" not in str(path.relative_to(root).parent):
+                assert mode & ~0o640 == 0, f"{path} has {mode:o}"
+            if path.is_dir() and path.name in ("foo", "deep"):
+                assert mode & ~0o750 == 0, f"{path} has {mode:o}"
+        return found
+
+    def check_recovery(self, root):
+        """The run after it completes everything, and leaves no trace of what was."""
+        done = self.run(root)
+        assert done.returncode == 0, done
+        assert self.read(root) == self.texts["new"]
+        sample = self.folder / "sample-new"
+        assert self.listing(root) == self.listing(sample)
+
+    def listing(self, root):
+        found = {}
+        for path in root.rglob("*"):
+            st = path.lstat()
+            found[str(path.relative_to(root))] = (oct(st.st_mode), st.st_uid, st.st_gid)
+        return found
+
+
+@pytest.fixture
+def torture(host):
+    return Torture(host)
+
+
+def ordinal(calls, n):
+    """strace counts each system call by itself: the n-th line as "NAME:...:when=K"."""
+    name = lambda line: re.match(r"[\d ]*(\w+)\(", line)[1]  # noqa: E731
+    return name(calls[n - 1]), sum(1 for line in calls[:n] if name(line) == name(calls[n - 1]))
+
+
+def points(n, dense, share):
+    """Numbers from 1 to n: all of `dense`, of the rest every `share`-th."""
+    if FULL:
+        return range(1, n + 1)
+    return [i for i in range(1, n + 1) if i in dense or i % share == 0]
+
+
+def writing(calls):
+    """Numbers of the calls that change something on disk, and of those right behind them."""
+    words = r"^(mkdirat|write|fchown|fchmod|fsync|renameat2?|unlinkat)\(|O_EXCL|O_CREAT"
+    found = {i for i, line in enumerate(calls, 1) if re.search(words, line)}
+    return found | {i + 1 for i in found if i < len(calls)}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first run", "update"])
+def test_killed_at_any_system_call(torture, first):
+    calls = torture.calls(first)
+    killed = 0
+    for n in points(len(calls), writing(calls), 17):
+        root = torture.fresh(first)
+        name, k = ordinal(calls, n)
+        done = torture.run(root, "strace", "-o", "/dev/null", "-e",
+                           f"inject={name}:signal=KILL:when={k}")  # fmt: skip
+        killed += done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        torture.check_whole(root, first, (calls[n - 1], done))
+        torture.check_recovery(root)
+    assert killed > 20
+
+
+def test_the_worker_killed_at_any_system_call(torture):
+    """Or its parent, where that one comes first to the same call the same number of times."""
+    log = torture.folder / "trace"
+    torture.run(torture.fresh(False), "strace", "-f", "-o", str(log))
+    calls = [line for line in log.read_text().splitlines() if re.match(r"\d+ +\w+\(", line)]
+    calls = [line for line in calls if line.split()[0] != calls[0].split()[0]]
+    hit = 0
+    for n in points(len(calls), set(), 3):
+        root = torture.fresh(False)
+        name, k = ordinal(calls, n)
+        done = torture.run(root, "strace", "-f", "-o", "/dev/null", "-e",
+                           f"inject={name}:signal=KILL:when={k}")  # fmt: skip
+        assert done.returncode in (0, 70, -signal.SIGKILL, 128 + signal.SIGKILL), done
+        hit += done.returncode == 70
+        torture.check_whole(root, False, done)
+        torture.check_recovery(root)
+    assert hit > 5
+
+
+# What may come of an error in a system call that works on the outputs: 73, or 77 where it is denied.
+WRITING = {
+    "openat": "O_EXCL", "write": r"envsync-\w{11}>", "fsync": "", "fchown": "", "fchmod": "",
+    "renameat": "", "close": r"envsync-\w{11}>", "renameat2": "", "mkdirat": "",
+}  # fmt: skip
+ERRORS = ["EIO", "ENOSPC", "EDQUOT", "EMFILE", "EROFS", "EINTR"]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first run", "update"])
+@pytest.mark.parametrize("call", WRITING)
+def test_an_error_of_a_call_that_writes_is_73_and_the_file_is_old_or_new(torture, call, first):
+    calls = [line for line in torture.calls(first, "-e", f"trace={call}")]
+    hit = [i for i, line in enumerate(calls, 1) if re.search(WRITING[call], line)]
+    assert hit or (not first and call in ("mkdirat", "renameat2"))
+    errors = ERRORS if FULL else ERRORS[:2] + (["EINTR"] if call in ("write", "fsync") else [])
+    for error in errors:
+        for n in hit:
+            root = torture.fresh(first)
+            done = torture.run(root, "strace", "-o", "/dev/null", "-e",
+                               f"inject={call}:error={error}:when={n}")  # fmt: skip
+            what = f"{error} of {calls[n - 1]}: {done}"
+            retried = error == "EINTR" and call == "write"
+            assert done.returncode == (0 if retried else 73), what
+            if not retried:
+                assert len(done.stderr.splitlines()) == 1, what
+                assert re.search(r"/(etc|run)/(foo|envsync)", done.stderr), what
+            torture.check_whole(root, first, what)
+            assert not [p for p in root.rglob("*") if p.is_file() and ".envsync-" in p.name], what
+            torture.check_recovery(root)
+
+
+@pytest.mark.parametrize("call", ["fsync", "write", "fchmod", "fchown"])
+def test_an_error_before_the_first_rename_leaves_every_output_as_it_was(torture, call):
+    calls = torture.calls(False)
+    first = next(i for i, line in enumerate(calls) if "renameat(" in line)
+    temp = r"envsync-\w{11}>"
+    n = sum(1 for line in calls[:first] if line.startswith(f"{call}(") and re.search(temp, line))
+    before = sum(1 for line in calls[:first] if line.startswith(f"{call}(")) - n
+    assert n >= 2
+    for i in range(before + 1, before + n + 1):
+        root = torture.fresh(False)
+        done = torture.run(root, "strace", "-o", "/dev/null", "-e",
+                           f"inject={call}:error=EIO:when={i}")  # fmt: skip
+        assert done.returncode == 73, done
+        assert torture.read(root) == torture.texts["old"], done
+
+
+@pytest.mark.parametrize("error", ["EIO", "EMFILE", "EINTR", "ENOMEM"] if FULL else ["EIO", "EMFILE"])
+@pytest.mark.parametrize("call", ["openat", "read", "newfstatat", "pipe2", "clone", "poll", "close",
+                                  "flock", "getdents64", "readlinkat", "wait4", "fcntl"])  # fmt: skip
+def test_an_error_of_any_call_is_told_by_a_code_of_the_table(torture, call, error):
+    """From main() on: what the loader does before is not ours."""
+    log = torture.calls(False)
+    main = next(i for i, line in enumerate(log) if line.startswith("umask("))
+    mine = [i for i, line in enumerate(log) if line.startswith(f"{call}(")]
+    numbers = [n for n, i in enumerate(mine, 1) if i > main]
+    share = 1 if FULL else max(1, len(numbers) // 8)
+    for n in numbers[::share]:
+        root = torture.fresh(False)
+        done = torture.run(root, "strace", "-o", "/dev/null", "-e",
+                           f"inject={call}:error={error}:when={n}")  # fmt: skip
+        what = f"{error} of {log[mine[n - 1]]}: {done}"
+        assert done.returncode in CODES, what
+        found = torture.check_whole(root, False, what)
+        if done.returncode:
+            assert "error: " in done.stderr, what
+        else:
+            assert found == torture.texts["new"], what
+        torture.check_recovery(root)
