@@ -16,6 +16,7 @@ struct walker {
     int fds[ES_WALK_DEPTH];
     size_t n;
     char rest[2 * PATH_MAX];
+    size_t own; /* what is left is the path's own where it is shorter: the longer came from a link */
     unsigned links;
     bool below_app; /* the directory on top is the app's */
 };
@@ -53,11 +54,28 @@ static const char *here(const struct walker *w, char buf[PATH_MAX])
     return buf;
 }
 
+/* A source is never an output that cannot be written. */
+static enum es_class class_of(const struct walker *w, int errnum)
+{
+    switch (errnum) {
+    case EACCES:
+    case EPERM:
+        return ES_DENIED;
+    case ENOENT:
+    case ENOTDIR:
+        return w->walk->missing;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return ES_INTERNAL;
+    default:
+        return w->walk->missing == ES_ABSENT ? ES_DENIED : ES_OUTPUT;
+    }
+}
+
 static int fail(const struct walker *w, int errnum, struct es_err *err, const char *component)
 {
-    enum es_class class = errnum == EACCES || errnum == EPERM     ? ES_DENIED
-                          : errnum == ENOENT || errnum == ENOTDIR ? w->walk->missing
-                                                                  : ES_OUTPUT;
+    enum es_class class = class_of(w, errnum);
     char buf[PATH_MAX];
     const char *dir = here(w, buf);
 
@@ -66,6 +84,16 @@ static int fail(const struct walker *w, int errnum, struct es_err *err, const ch
                        strcmp(dir, "/") == 0 ? "" : "/", component);
     return es_fail_errno(err, class, errnum, "%s: %s%s%s", w->path, dir,
                          strcmp(dir, "/") == 0 ? "" : "/", component);
+}
+
+static int fail_below_app(const struct walker *w, struct es_err *err)
+{
+    char buf[PATH_MAX];
+
+    return es_fail(err, ES_DENIED, EPERM,
+                   "%s: directory %s belongs to the app, which could swap what lies below it: only "
+                   "the last directory may be the app's; write to /etc or /run instead",
+                   w->path, here(w, buf));
 }
 
 /* Is the directory on top one in which envsync, as root, may write? */
@@ -78,11 +106,6 @@ static int check_top(struct walker *w, struct es_err *err)
         return 0;
     if (fstat(w->fds[w->n - 1], &st) < 0)
         return fail(w, errno, err, "");
-    if (w->below_app)
-        return es_fail(err, ES_DENIED, EPERM,
-                       "%s: a directory above %s belongs to the app, which could swap it: only "
-                       "the last directory may be the app's; write to /etc or /run instead",
-                       w->path, here(w, buf));
     if (st.st_mode & (S_IWGRP | S_IWOTH))
         return es_fail(err, ES_DENIED, EPERM,
                        "%s: directory %s is writable for %s (mode %04o): anyone there could plant "
@@ -104,7 +127,7 @@ static int push(struct walker *w, int fd, struct es_err *err)
 {
     if (w->n == ES_WALK_DEPTH) {
         es_close(&fd);
-        return es_fail(err, ES_OUTPUT, ENAMETOOLONG, "%s: more than %d directories deep", w->path,
+        return es_fail(err, class_of(w, ENAMETOOLONG), ENAMETOOLONG, "%s: more than %d directories deep", w->path,
                        ES_WALK_DEPTH);
     }
     w->fds[w->n++] = fd;
@@ -125,12 +148,13 @@ static int start(struct walker *w, struct es_err *err)
     int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
-        return es_fail_errno(err, errno == EACCES ? ES_DENIED : ES_OUTPUT, errno, "%s", root);
+        return es_fail_errno(err, class_of(w, errno), errno, "%s", root);
     if (strlen(w->path) >= PATH_MAX) {
         es_close(&fd);
         return es_fail(err, ES_CONFIG, ENAMETOOLONG, "a path has more than %d bytes", PATH_MAX);
     }
     strcpy(w->rest, w->path);
+    w->own = strlen(w->path) + 1;
     return push(w, fd, err);
 }
 
@@ -182,6 +206,8 @@ static int follow(struct walker *w, int link, const struct stat *st, const char 
         return fail(w, errno, err, component);
     target[n] = '\0';
     memcpy(rest, w->rest, sizeof rest);
+    if (strlen(rest) < w->own)
+        w->own = strlen(rest);
     if ((size_t)snprintf(w->rest, sizeof w->rest, "%s%s", target, rest) >= sizeof w->rest)
         return fail(w, ENAMETOOLONG, err, component);
     if (target[0] == '/')
@@ -190,13 +216,13 @@ static int follow(struct walker *w, int link, const struct stat *st, const char 
     return 0;
 }
 
-/* May the directory `component`, which the walk has not found, be made? Prefixes are compared with
- * the configured path: a part of it that was reached through a link is the administrator's. */
+/* May the directory be made that the walk has just not found? Prefixes are compared with the
+ * configured path; what a link leads to is the administrator's to make. */
 static const struct es_make *may_make(const struct walker *w)
 {
-    size_t done = strlen(w->path) - strlen(w->rest);
+    size_t left = strlen(w->rest), done = strlen(w->path) - left;
 
-    if (strcmp(w->path + done, w->rest) != 0)
+    if (left >= w->own)
         return NULL;
     for (const struct es_make *m = w->walk->make; m && m->path; m++) {
         size_t len = strlen(m->path);
@@ -240,6 +266,8 @@ static int step(struct walker *w, const char *component, struct es_err *err)
         pop(w);
         return 0;
     }
+    if (w->below_app) /* set only where directories are checked */
+        return fail_below_app(w, err);
     fd = openat(top, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     how = fd < 0 && errno == ENOENT ? may_make(w) : NULL;
     if (how && w->walk->dry)
@@ -326,7 +354,7 @@ static int open_last(const char *path, int flags, struct es_err *err)
 
             if (fd >= 0)
                 return fd;
-            return es_fail_errno(err, ES_DENIED, errno, "%s", path);
+            return es_fail_errno(err, class_of(&w, errno), errno, "%s", path);
         }
         r = follow(&w, link, &st, base, err);
     }
