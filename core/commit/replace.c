@@ -107,9 +107,12 @@ static int compare(struct es_target *t, struct es_err *err)
     int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
     if (fstatat(t->place.dir, t->place.base, &t->st, AT_SYMLINK_NOFOLLOW) < 0) {
-        if (errno != ENOENT)
+        if (errno == EACCES && t->wanted->look)
+            t->state = ES_TARGET_UNKNOWN;
+        else if (errno == ENOENT)
+            t->state = ES_TARGET_CREATE;
+        else
             return fail(t, errno, "stat", err);
-        t->state = ES_TARGET_CREATE;
         return 0;
     }
     if (!S_ISREG(t->st.st_mode))
