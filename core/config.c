@@ -98,7 +98,7 @@ static int read_document(struct es_config *config, struct es_err *err)
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     ES_CLEANUP(es_close) int fd = es_open_source(config->file, err);
     struct es_err why;
-    int r = fd;
+    int r;
 
     if (fd < 0) {
         if (err->class != ES_DENIED && err->class != ES_INTERNAL)
@@ -120,15 +120,20 @@ static int read_document(struct es_config *config, struct es_err *err)
     return 0;
 }
 
+static const struct es_pos *pos_of(const struct es_config *config, const char *key)
+{
+    const struct es_value *value = es_table_get(&config->root, key);
+
+    return value ? &value->pos : &config->root.pos;
+}
+
 /* Names that become part of a path. */
 static int check_name(const struct es_config *config, const char *key, const char *value,
                       struct es_err *err)
 {
-    const struct es_value *at = es_table_get(&config->root, key);
-
     if (value[0] != '\0' && value[0] != '.' && !strchr(value, '/') && strlen(value) <= 64)
         return 0;
-    return es_config_fail(config, at ? &at->pos : &config->root.pos, err,
+    return es_config_fail(config, pos_of(config, key), err,
                           "%s is to be a plain name: 1 to 64 characters, no \"/\", no leading dot",
                           key);
 }
@@ -182,16 +187,15 @@ int es_config_user(const struct es_config *config, const char *name, const struc
 /* A user that was not named need not exist: with DynamicUser= it does not yet. */
 static int look_up_ids(struct es_config *config, bool user_named, struct es_err *err)
 {
-    const struct es_value *group = es_table_get(&config->root, "group");
-    const struct es_value *user = es_table_get(&config->root, "user");
-    const struct es_value *app = es_table_get(&config->root, "app");
-    int r =
-        es_config_group(config, config->group, group ? &group->pos : &app->pos, &config->gid, err);
+    bool group_named = es_table_get(&config->root, "group") != NULL;
+    int r = es_config_group(config, config->group, pos_of(config, group_named ? "group" : "app"),
+                            &config->gid, err);
 
     config->uid = (uid_t)-1;
     if (r < 0)
         return r;
-    r = es_config_user(config, config->user, user ? &user->pos : &app->pos, &config->uid, err);
+    r = es_config_user(config, config->user, pos_of(config, user_named ? "user" : "app"),
+                       &config->uid, err);
     return user_named || (r < 0 && err->class != ES_CONFIG) ? r : 0;
 }
 
@@ -304,7 +308,8 @@ static int finish_top(struct es_config *config, struct es_err *err)
     if (r < 0)
         return r;
     if (config->deadline <= 0)
-        return es_config_fail(config, &config->root.pos, err, "deadline must be above zero");
+        return es_config_fail(config, pos_of(config, "deadline"), err,
+                              "deadline must be above zero");
     if (asprintf(&config->etc_dir, "/etc/%s", config->app) < 0 ||
         asprintf(&config->run_dir, "/run/%s", config->app) < 0)
         return es_nomem(err);

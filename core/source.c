@@ -101,6 +101,20 @@ static int compile_renames(const struct es_config *config, struct es_source *sou
     return 0;
 }
 
+/* It stands in messages and in `from`. */
+static int check_name(const struct es_config *config, const struct es_source *source,
+                      const struct es_value *table, struct es_err *err)
+{
+    const char *wrong = NULL;
+
+    if (source->name && source->name[0] == '\0')
+        wrong = "name is empty";
+    for (const char *p = source->name; p && *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            wrong = "name has a control character in it";
+    return wrong ? es_config_fail(config, &es_table_get(table, "name")->pos, err, "%s", wrong) : 0;
+}
+
 static int compile_common(const struct es_config *config, struct es_source *source,
                           const struct es_value *table, struct es_err *err)
 {
@@ -113,10 +127,7 @@ static int compile_common(const struct es_config *config, struct es_source *sour
     if (r == 0 && source->prefix_key)
         r = es_config_place(config, &es_table_get(table, "prefix_key")->pos,
                             es_key_parse(source->prefix_key, &source->prefix, err), err);
-    if (r == 0 && source->name && strpbrk(source->name, "\n\r\t"))
-        r = es_config_fail(config, &es_table_get(table, "name")->pos, err,
-                           "name has a control character in it");
-    return r;
+    return r < 0 ? r : check_name(config, source, table, err);
 }
 
 /* A table such as [aws] gives defaults for the sources of a kind: what a source does not say itself
