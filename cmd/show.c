@@ -53,7 +53,9 @@ const char *es_show_state(const struct es_piece *piece, bool dry_run)
     case ES_TARGET_UNKNOWN:
         return "not comparable";
     default:
-        return "unchanged";
+        return piece->restored == ES_TARGET_SAME     ? "unchanged"
+               : piece->restored == ES_TARGET_REPAIR ? "repaired"
+                                                     : "restored";
     }
 }
 

@@ -15,7 +15,7 @@ static size_t tell_outputs(const struct es_session *session, const struct es_set
         const struct es_piece *piece = &set->pieces[i];
         enum es_target_state state = piece->target.state;
 
-        changed += !piece->kept && state != ES_TARGET_SAME;
+        changed += piece->restored != ES_TARGET_SAME || (!piece->kept && state != ES_TARGET_SAME);
         if (!piece->kept && (state == ES_TARGET_CREATE || state == ES_TARGET_UPDATE))
             es_log_line(&session->log, ES_LEVEL_NOTICE, "%s: %s (%zu %s)", piece->output->path,
                         es_show_state(piece, false), piece->n_changes,

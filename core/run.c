@@ -85,6 +85,8 @@ static int republish_output(struct es_run *run, const struct es_run_options *opt
                       target.state == ES_TARGET_REPAIR ? "owner or mode was wrong: repaired"
                                                        : "put back from the last set");
     if (r == 0)
+        run->restored[output - run->config.outputs] = target.state;
+    if (r == 0)
         r = es_target_stage(&target, err);
     return r == 0 ? es_target_publish(&target, err) : r;
 }
@@ -94,6 +96,9 @@ static int republish(struct es_run *run, const struct es_run_options *options,
 {
     int r = 0;
 
+    run->restored = calloc(run->config.n_outputs + 1, sizeof *run->restored);
+    if (!run->restored)
+        return es_nomem(err);
     for (size_t i = 0; r == 0 && i < run->store.set.n_outputs; i++)
         r = republish_output(run, options, i, report, err);
     if (r == 0)
@@ -483,6 +488,8 @@ static int merge(struct es_run *run, const struct es_run_options *options, struc
                            &run->set, report, err);
     if (r == 0)
         r = es_set_diff(&run->set, &run->config, err);
+    for (size_t i = 0; run->restored && i < run->set.n; i++)
+        run->set.pieces[i].restored = run->restored[i];
     run->differs = es_set_differs(&run->set) || files_differ(&run->fetched.mirror);
     return r;
 }
@@ -515,4 +522,5 @@ void es_run_done(struct es_run *run)
     es_store_done(&run->store);
     es_config_done(&run->config);
     es_close(&run->lock);
+    free(run->restored);
 }

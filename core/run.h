@@ -40,7 +40,8 @@ struct es_run {
     struct es_tree tree;
     struct es_set set;
     enum es_run_end end;
-    bool differs; /* outputs or mirrored files */
+    enum es_target_state *restored; /* by output, what the republishing put right */
+    bool differs;                   /* outputs or mirrored files */
 };
 #define ES_RUN_INIT                                                                                \
     {                                                                                              \

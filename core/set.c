@@ -195,6 +195,8 @@ bool es_set_differs(const struct es_set *set)
     for (size_t i = 0; i < set->n; i++) {
         enum es_target_state state = set->pieces[i].target.state;
 
+        if (set->pieces[i].restored != ES_TARGET_SAME)
+            return true;
         if (!set->pieces[i].kept && state != ES_TARGET_SAME && state != ES_TARGET_UNKNOWN)
             return true;
     }

@@ -21,6 +21,8 @@ struct es_piece {
     struct es_buf text;
     struct es_wanted wanted;
     struct es_target target;
+    enum es_target_state
+        restored; /* what was put right from the last set before: SAME for nothing */
     struct es_change *changes;
     size_t n_changes;
     bool unreadable; /* the file that is there is not of this format: every key counts as new */
