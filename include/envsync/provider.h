@@ -118,6 +118,10 @@ int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_
 int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same, shown with -v only. */
+int es_sink_detail(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* A merged object is as it is known: its records are taken from the last set, with this rank. */
 int es_sink_same(struct es_sink *sink, const struct es_object *object, struct es_err *err);
 
