@@ -14,6 +14,8 @@ struct es_task {
     struct es_file *files;
     struct es_object *known;
     struct es_fetch fetch; /* what fn works on; completed by the worker */
+    struct es_work *work;  /* the worker's own */
+    bool finished;
 };
 
 struct es_job {

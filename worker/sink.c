@@ -66,13 +66,14 @@ int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_
     return send(sink->pipe, ES_FRAME_RECORD, &payload, err);
 }
 
-static int note(struct es_sink *sink, uint8_t level, struct es_err *err, const char *fmt,
-                va_list args)
+__attribute__((format(printf, 4, 0))) static int
+note(struct es_sink *sink, uint8_t level, struct es_err *err, const char *fmt, va_list args)
 {
     ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
     char text[ES_ERR_MAX];
 
-    if (sink->pipe->notes++ >= ES_MAX_NOTES)
+    /* Counted apart: details must not leave notes without room. */
+    if ((level == LOG_NOTICE ? sink->pipe->notes++ : sink->pipe->details++) >= ES_MAX_NOTES)
         return 0;
     vsnprintf(text, sizeof text, fmt, args);
     if (start(sink, &payload) < 0 || es_put_u8(&payload, level) < 0 ||

@@ -11,7 +11,7 @@ struct es_pipe {
     size_t records;
     size_t bytes;
     size_t objects;
-    size_t notes;
+    size_t notes, details;
 };
 
 struct es_sink {

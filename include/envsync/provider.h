@@ -128,10 +128,11 @@ struct es_sink;
  * fill, source is not. The record stays the caller's. */
 int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_err *err);
 
-/* A line for the user that is no failure ("passed over ..."). Never a value. es_sink_detail():
- * shown with -v only. */
+/* A line for the user that is no failure ("passed over ..."). Never a value. */
 int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same, shown with -v only. */
 int es_sink_detail(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
