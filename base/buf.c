@@ -44,7 +44,7 @@ int es_buf_reserve(struct es_buf *buf, size_t more)
     data = malloc(cap);
     if (!data)
         return -ENOMEM;
-    if (buf->len)
+    if (buf->data)
         memcpy(data, buf->data, buf->len);
     data[buf->len] = '\0';
     es_secret_free(buf->data, buf->cap);

@@ -20,7 +20,7 @@ __attribute__((format(printf, 3, 0))) static void set(struct es_err *err, enum e
     mark_cut(err->msg, vsnprintf(err->msg, sizeof err->msg, fmt, args));
 }
 
-int es_fail(struct es_err *err, enum es_class class, int errnum, const char *fmt, ...)
+int(es_fail)(struct es_err *err, enum es_class class, int errnum, const char *fmt, ...)
 {
     va_list args;
 
@@ -30,7 +30,7 @@ int es_fail(struct es_err *err, enum es_class class, int errnum, const char *fmt
     return -errnum;
 }
 
-int es_fail_errno(struct es_err *err, enum es_class class, int errnum, const char *fmt, ...)
+int(es_fail_errno)(struct es_err *err, enum es_class class, int errnum, const char *fmt, ...)
 {
     va_list args;
     size_t len;
@@ -44,7 +44,7 @@ int es_fail_errno(struct es_err *err, enum es_class class, int errnum, const cha
     return -errnum;
 }
 
-int es_nomem(struct es_err *err)
+int(es_nomem)(struct es_err *err)
 {
     return es_fail(err, ES_INTERNAL, ENOMEM, "out of memory");
 }

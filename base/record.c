@@ -251,7 +251,7 @@ static int get_entries(struct es_cursor *in, struct es_value *table, unsigned de
 static int get_value(struct es_cursor *in, struct es_value *value, unsigned depth)
 {
     uint64_t bits;
-    uint8_t type, flag;
+    uint8_t type = 0, flag;
     int r = depth > ES_MAX_DEPTH ? -EBADMSG : es_get_u8(in, &type);
 
     if (r < 0)

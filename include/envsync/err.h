@@ -46,6 +46,15 @@ int es_nomem(struct es_err *err);
 /* Puts "context: " before the message that is there. */
 void es_context(struct es_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Tells compilers and analyzers, which do not look into err.c, that a failure is negative. */
+static inline int es_negative(int r)
+{
+    return r < 0 ? r : -1;
+}
+#define es_fail(...)       es_negative(es_fail(__VA_ARGS__))
+#define es_fail_errno(...) es_negative(es_fail_errno(__VA_ARGS__))
+#define es_nomem(err)      es_negative(es_nomem(err))
+
 /* Stable lower-case word for a class ("invalid", "denied", ...), as seen in --json. */
 const char *es_class_name(enum es_class class);
 

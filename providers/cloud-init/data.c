@@ -4,6 +4,7 @@
  */
 #include "data.h"
 
+#include "envsync/jansson.h"
 #include "envsync/value.h"
 
 #include <errno.h>
@@ -41,8 +42,6 @@ static int fail_json(const json_error_t *why, const char *path, struct es_err *e
     const char *what;
 
     switch (json_error_code(why)) {
-    case json_error_out_of_memory:
-        return es_nomem(err);
     case json_error_stack_overflow:
         what = "nested too deep";
         break;
@@ -74,9 +73,11 @@ int es_data_parse(const char *text, size_t len, const char *path, struct es_data
 {
     ES_CLEANUP(es_data_done) struct es_data data = {0};
     json_error_t why;
+    int r = es_jansson_load(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &data.root, &why);
 
-    data.root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-    if (!data.root)
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    if (r < 0)
         return fail_json(&why, path, err);
     if (!json_is_object(data.root))
         return es_fail(err, ES_INVALID, EINVAL, "%s is no instance data: not a JSON object", path);

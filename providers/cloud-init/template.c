@@ -314,18 +314,17 @@ int es_template_parse(const char *text, struct es_template *ret, struct es_err *
 {
     ES_CLEANUP(es_template_done) struct es_template template = {0};
     size_t max = count_parts(text);
+    int r = 0;
 
     if (max > MAX_PARTS)
         return es_fail(err, ES_CONFIG, EINVAL, "has more than %d times \"${\"", MAX_PARTS - 1);
     template.parts = calloc(max, sizeof *template.parts);
     if (!template.parts)
         return es_nomem(err);
-    while (*text) {
-        int r = read_part(&text, &template.parts[template.n++], err);
-
-        if (r < 0)
-            return r;
-    }
+    for (; *text && r == 0; template.n++)
+        r = read_part(&text, &template.parts[template.n], err);
+    if (r < 0)
+        return r;
     es_template_done(ret);
     *ret = template;
     template = (struct es_template){0};

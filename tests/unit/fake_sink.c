@@ -49,18 +49,6 @@ int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     return 0;
 }
 
-int es_needs_add(struct es_needs *needs, const struct es_need *need, struct es_err *err)
-{
-    (void)err;
-    assert_true(needs->n < FAKE_MAX);
-    snprintf(needs->items[needs->n].role, sizeof needs->items[0].role, "%s", need->role);
-    snprintf(needs->items[needs->n].path, sizeof needs->items[0].path, "%s", need->path);
-    needs->items[needs->n].flags = need->flags;
-    needs->items[needs->n].wait = need->wait;
-    needs->n++;
-    return 0;
-}
-
 void fake_sink_done(struct es_sink *sink)
 {
     for (size_t i = 0; i < sink->n; i++)

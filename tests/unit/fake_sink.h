@@ -1,4 +1,4 @@
-/* What core and worker would be for a provider: keeps what it puts, notes and needs. */
+/* What core and worker would be for a provider: keeps what it puts and notes. */
 #ifndef ENVSYNC_FAKE_SINK_H
 #define ENVSYNC_FAKE_SINK_H
 
@@ -12,16 +12,6 @@ struct es_sink {
     char notes[FAKE_MAX][300];
     size_t n_notes;
     bool refuse; /* the next record is ES_INVALID */
-};
-
-struct es_needs {
-    struct {
-        char role[32];
-        char path[256];
-        unsigned flags;
-        const struct es_wait *wait;
-    } items[FAKE_MAX];
-    size_t n;
 };
 
 void fake_sink_done(struct es_sink *sink);

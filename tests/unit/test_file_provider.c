@@ -39,11 +39,11 @@ static int fetch(const char *path, const char *format, const struct given *given
 static void one_need_asks_for_a_file_directory_or_glob(void **state)
 {
     struct es_file_options options = {.path = (char *)"/srv/a/*.env"};
-    struct es_needs needs = {0};
+    ES_CLEANUP(es_needs_done) struct es_needs needs = {0};
     struct es_err err;
 
     (void)state;
-    assert_int_equal(es_provider_file.needs(&options, &needs, &err), 0);
+    assert_int_equal(es_provider_file.needs(&options, NULL, &needs, &err), 0);
     assert_int_equal(needs.n, 1);
     assert_string_equal(needs.items[0].role, "file");
     assert_string_equal(needs.items[0].path, "/srv/a/*.env");
