@@ -199,7 +199,7 @@ static int read_strings(const struct es_option *option, const struct es_value *v
         return wrong(file, &value->pos, err, option->key, "must be a list of strings");
     if (value->list.n == 0)
         return 0;
-    ret->items = calloc(value->list.n, sizeof *ret->items);
+    ret->items = calloc(value->list.n + 1, sizeof *ret->items); /* ends with NULL */
     ret->pos = calloc(value->list.n, sizeof *ret->pos);
     if (!ret->items || !ret->pos)
         return es_nomem(err);

@@ -266,22 +266,33 @@ static int take_message(struct es_cursor *in, struct es_err *ret)
     return 0;
 }
 
+static int judge_program(struct es_collecting *c, uint32_t source, struct es_err *why)
+{
+    for (size_t i = 0; i < c->files->n_programs; i++)
+        if (c->files->programs[i].source == source && c->files->programs[i].pid > 0)
+            return es_program_judge(&c->files->programs[i], c->plan->deadline, why);
+    return 0;
+}
+
 static int take_done(struct es_collecting *c, uint32_t source, struct es_cursor *in,
                      struct es_err *err)
 {
     struct es_err why;
     uint8_t failed;
+    int r;
 
     if (es_get_u8(in, &failed) < 0)
         return bad_frame(err);
     c->pending[source] = false;
-    if (!failed) {
-        c->fetched->sources[source].given = true;
-        return 0;
-    }
-    if (take_message(in, &why) < 0)
+    if (failed && take_message(in, &why) < 0)
         return bad_frame(err);
-    es_collect_failure(c, source, -EIO, &why);
+    /* What a program printed counts for nothing where it failed; that it failed says more than
+     * what is wrong with its output. */
+    r = judge_program(c, source, &why);
+    if (!failed && r == 0)
+        c->fetched->sources[source].given = true;
+    else
+        es_collect_failure(c, source, r < 0 ? r : -EIO, &why);
     return 0;
 }
 

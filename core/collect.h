@@ -10,7 +10,8 @@ struct es_collecting {
     struct es_fetched *fetched;
     struct es_report *report;
     struct es_surroundings surroundings;
-    bool *pending; /* by source: asked of the worker, not yet done */
+    struct es_files *files; /* with the programs that were started */
+    bool *pending;          /* by source: asked of the worker, not yet done */
     size_t bytes;
     struct es_err first; /* the failure that is returned */
     int failed;          /* its negative errno, 0 where there is none */

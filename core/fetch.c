@@ -137,15 +137,22 @@ static int fetch(struct es_collecting *c, struct es_err *err)
     ES_CLEANUP(es_files_done) struct es_files files = {0};
     /* One that may do without its data must not wait until no time is left for the others. */
     int64_t early = c->plan->deadline - es_clock_left(c->plan->deadline) / 4;
+    struct es_opening opening = {.config = c->config,
+                                 .process = c->plan->process,
+                                 .surroundings = &c->surroundings,
+                                 .on_wait = c->plan->on_wait,
+                                 .data = c->plan->data,
+                                 .report = c->report};
     bool any = false;
     int r = 0;
 
+    c->files = &files;
     for (uint32_t i = 0; i < c->config->n_sources; i++) {
         const struct es_source *source = &c->config->sources[i];
         bool must = strcmp(source->on_unavailable, "fail") == 0;
 
-        r = es_files_open(&files, source, i, &c->surroundings, must ? c->plan->deadline : early,
-                          c->plan->on_wait, c->plan->data, c->report, err);
+        opening.deadline = must ? c->plan->deadline : early;
+        r = es_files_open(&files, &opening, i, err);
         c->pending[i] = r == 0;
         any = any || r == 0;
         if (r == -ENOMEM || r == -EINTR)

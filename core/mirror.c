@@ -278,7 +278,7 @@ static int settle(struct es_mirror *m, struct es_stream *s, enum es_file_state *
     const struct es_source *from = &m->config->sources[s->source];
     const struct es_owner owner = owner_of(from);
     bool same = s->old >= 0 && !s->differs && s->st.st_size == s->at && s->st.st_nlink == 1;
-    int64_t ms = from->mirror.exact_mtime ? s->object.modified_ms : -1;
+    int64_t ms = s->object.modified_ms;
     int r = 0;
 
     *ret_state = s->unknown ? ES_FILE_UNKNOWN

@@ -63,7 +63,7 @@ static bool still_coming(const char *path, const struct es_wait *wait)
     return false;
 }
 
-/* Everything that one run of es_files_open() hands down. */
+/* Everything that one es_files_open() hands down. */
 struct opening {
     struct es_files *files;
     uint32_t source;
@@ -228,29 +228,98 @@ static int open_expanded(const struct opening *o, const struct es_need *need, st
     return r;
 }
 
-int es_files_open(struct es_files *files, const struct es_source *source, uint32_t number,
-                  const struct es_surroundings *surroundings, int64_t deadline, es_wait_fn *on_wait,
-                  void *data, struct es_report *report, struct es_err *err)
+/* Takes over a program, its stdout among the files. */
+static int start(const struct opening *o, const struct es_process *process,
+                 const struct es_need *need, struct es_err *err)
+{
+    struct es_files *files = o->files;
+    struct es_program *programs =
+        reallocarray(files->programs, files->n_programs + 1, sizeof *programs);
+    int fd;
+
+    if (!programs)
+        return es_nomem(err);
+    files->programs = programs;
+    fd = es_program_start(need, process, o->deadline, &programs[files->n_programs], err);
+    if (fd < 0)
+        return fd;
+    programs[files->n_programs++].source = o->source;
+    return keep(files, o->source, need, need->path, fd, err);
+}
+
+static int open_need(const struct opening *o, const struct es_process *process,
+                     const struct es_need *need, struct es_err *err)
+{
+    int r = need->flags & ES_NEED_EXEC     ? start(o, process, need, err)
+            : need->flags & ES_NEED_EXPAND ? open_expanded(o, need, err)
+                                           : open_one(o, need, err);
+
+    if (r < 0 && need->flags & ES_NEED_OPTIONAL &&
+        (err->class == ES_ABSENT || err->class == ES_DENIED))
+        r = 0;
+    return r;
+}
+
+static bool holds_fact(const struct es_value *value)
+{
+    bool found = value->type == ES_STRING &&
+                 memmem(es_buf_str(&value->text), value->text.len, "${cloud.", 8) != NULL;
+
+    for (size_t i = 0; !found && value->type == ES_LIST && i < value->list.n; i++)
+        found = holds_fact(&value->list.items[i]);
+    return found;
+}
+
+bool es_source_wants_facts(const struct es_source *source)
+{
+    for (const struct es_option *option = source->provider->options; option->key; option++) {
+        const struct es_value *value = es_table_get(source->table, option->key);
+
+        if (value && option->flags & ES_OPT_CLOUD && holds_fact(value))
+            return true;
+    }
+    return false;
+}
+
+/* The instance data, from where a source of its own reads it, else from where it usually lies.
+ * Absent data is the worker's to judge: a fact may have a default. */
+static int need_facts(const struct es_opening *opening, struct es_needs *needs, struct es_err *err)
+{
+    const struct es_config *config = opening->config;
+    size_t before = needs->n;
+    int r = 0;
+
+    for (size_t i = 0; i < config->n_sources && needs->n == before && r == 0; i++)
+        if (config->sources[i].provider->facts)
+            r = config->sources[i].provider->needs(config->sources[i].state, opening->surroundings,
+                                                   needs, err);
+    for (size_t i = 0; es_providers[i] && needs->n == before && r == 0; i++)
+        if (es_providers[i]->facts)
+            r = es_providers[i]->facts(needs, err);
+    for (size_t i = before; i < needs->n; i++)
+        needs->items[i].flags |= ES_NEED_OPTIONAL;
+    return r;
+}
+
+int es_files_open(struct es_files *files, const struct es_opening *opening, uint32_t number,
+                  struct es_err *err)
 {
     ES_CLEANUP(es_needs_done) struct es_needs needs = {0};
+    const struct es_source *source = &opening->config->sources[number];
     struct opening o = {.files = files,
                         .source = number,
-                        .deadline = deadline,
-                        .on_wait = on_wait,
-                        .data = data,
-                        .report = report};
+                        .deadline = opening->deadline,
+                        .on_wait = opening->on_wait,
+                        .data = opening->data,
+                        .report = opening->report};
     int r = source->provider->needs
-                ? source->provider->needs(source->state, surroundings, &needs, err)
+                ? source->provider->needs(source->state, opening->surroundings, &needs, err)
                 : 0;
 
-    for (size_t i = 0; r == 0 && i < needs.n; i++) {
-        const struct es_need *need = &needs.items[i];
-
-        r = need->flags & ES_NEED_EXPAND ? open_expanded(&o, need, err) : open_one(&o, need, err);
-        if (r < 0 && need->flags & ES_NEED_OPTIONAL &&
-            (err->class == ES_ABSENT || err->class == ES_DENIED))
-            r = 0;
-    }
+    if (r == 0 && es_source_wants_facts(source))
+        r = need_facts(opening, &needs, err);
+    for (size_t i = 0; r == 0 && i < needs.n; i++)
+        r = open_need(&o, opening->process, &needs.items[i], err);
     return r;
 }
 
@@ -260,6 +329,9 @@ void es_files_done(struct es_files *files)
         es_close(&files->items[i].fd);
         free(files->items[i].path);
     }
+    for (size_t i = 0; i < files->n_programs; i++)
+        es_program_done(&files->programs[i]);
+    free(files->programs);
     free(files->items);
     *files = (struct es_files){0};
 }

@@ -90,7 +90,7 @@ void es_process_die(int sig)
     raise(sig);
 }
 
-void es_process_restore(const struct es_process *process)
+void es_process_restore_signals(const struct es_process *process)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
@@ -103,11 +103,16 @@ void es_process_restore(const struct es_process *process)
     sigaction(SIGPIPE, &process->pipe, NULL);
     sigaction(SIGXFSZ, &process->xfsz, NULL);
     sigaction(SIGCHLD, &process->chld, NULL);
+    sigprocmask(SIG_SETMASK, &process->mask, NULL);
+}
+
+void es_process_restore(const struct es_process *process)
+{
+    es_process_restore_signals(process);
     for (int fd = 0; fd <= 2; fd++)
         if (process->closed[fd])
             fcntl(fd, F_SETFD, FD_CLOEXEC);
     setrlimit(RLIMIT_CORE, &process->core);
     prctl(PR_SET_DUMPABLE, 1);
     umask(process->umask);
-    sigprocmask(SIG_SETMASK, &process->mask, NULL);
 }

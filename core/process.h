@@ -36,6 +36,9 @@ int es_process_caught(void); /* the signal, or 0 */
 /* Dies of the signal that was caught, as the caller's shell or systemd expects. */
 void es_process_die(int sig);
 
+/* Signals as inherited, for a child. */
+void es_process_restore_signals(const struct es_process *process);
+
 /* Before execve(): mask, umask, limits, dispositions and descriptors 0-2 as inherited. */
 void es_process_restore(const struct es_process *process);
 

@@ -3,41 +3,22 @@
 
 #include "build.h"
 #include "clock.h"
+#include "drop.h"
 #include "envsync/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { LAST_WORDS = 2000 /* milliseconds that a worker has to exit after its last frame */ };
-
-/* Whom the worker runs as; looked up before the fork because NSS may want anything. */
-struct identity {
-    uid_t uid;
-    gid_t gid;
-};
-
-static struct identity worker_identity(void)
-{
-    const struct passwd *user = getpwnam(WORKER_USER);
-
-    if (!user || user->pw_uid == 0)
-        user = getpwnam("nobody");
-    if (!user || user->pw_uid == 0)
-        return (struct identity){.uid = 65534, .gid = 65534};
-    return (struct identity){.uid = user->pw_uid, .gid = user->pw_gid};
-}
 
 /* The worker is trusted as far as the running program itself is: it belongs to root or to the same
  * owner, and is writable for nobody who could not write this program. */
@@ -88,65 +69,28 @@ static int find_worker(struct es_err *err)
     return fd;
 }
 
-/* Nothing that was inherited, by systemd's socket activation for one, reaches the worker. */
-static void close_all_on_exec(void)
-{
-#ifdef SYS_close_range
-    if (syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) == 0)
-        return;
-#endif
-    for (int fd = 3, max = (int)sysconf(_SC_OPEN_MAX); fd < max && fd < 65536; fd++)
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
-
-static int lacks(const char *capability, const char *call, struct es_err *err)
-{
-    if (errno == EPERM)
-        return es_fail(err, ES_DENIED, EPERM,
-                       "cannot drop privileges for the worker: capability %s is missing; add it "
-                       "to CapabilityBoundingSet=",
-                       capability);
-    return es_fail_errno(err, ES_INTERNAL, errno, "%s", call);
-}
-
-static int drop(const struct identity *id, struct es_err *err)
-{
-    if (geteuid() == 0) {
-        if (setgroups(0, NULL) < 0)
-            return lacks("CAP_SETGID", "setgroups", err);
-        if (setresgid(id->gid, id->gid, id->gid) < 0)
-            return lacks("CAP_SETGID", "setresgid", err);
-        if (setresuid(id->uid, id->uid, id->uid) < 0)
-            return lacks("CAP_SETUID", "setresuid", err);
-        if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || geteuid() == 0)
-            return es_fail(err, ES_INTERNAL, EPERM, "the worker could become root again");
-    }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return es_fail_errno(err, ES_INTERNAL, errno, "no_new_privs");
-    return 0;
-}
-
 static int become_worker(int exe, int job, int records, const struct es_files *files,
-                         const struct identity *id, struct es_err *err)
+                         const struct es_identity *id, struct es_err *err)
 {
     static char path[] = "PATH=/usr/bin:/bin", lang[] = "LC_ALL=C.UTF-8";
     char *environment[] = {path, lang, NULL};
     char job_fd[16], records_fd[16], parent[16];
     char *argv[] = {(char *)"envsync-worker", job_fd, records_fd, parent, NULL};
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int r = es_plain_stdio(true, err);
 
     snprintf(job_fd, sizeof job_fd, "%d", job);
     snprintf(records_fd, sizeof records_fd, "%d", records);
     snprintf(parent, sizeof parent, "%d", (int)getppid());
-    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || chdir("/") < 0)
-        return es_fail_errno(err, ES_INTERNAL, errno, "/dev/null");
-    close_all_on_exec();
+    if (r < 0)
+        return r;
+    es_close_on_exec();
     fcntl(job, F_SETFD, 0);
     fcntl(records, F_SETFD, 0);
     for (size_t i = 0; i < files->n; i++)
         fcntl(files->items[i].fd, F_SETFD, 0);
-    if (drop(id, err) < 0)
-        return -EPERM;
+    r = es_drop(id, err);
+    if (r < 0)
+        return r;
     syscall(SYS_execveat, exe, "", argv, environment, AT_EMPTY_PATH);
     return es_fail_errno(err, ES_INTERNAL, errno, "the worker cannot be executed");
 }
@@ -168,7 +112,7 @@ static void tell_fatal(int fd, const struct es_err *why)
 int es_worker_start(struct es_worker *worker, const struct es_files *files, struct es_err *err)
 {
     ES_CLEANUP(es_close) int exe = find_worker(err);
-    struct identity id = worker_identity();
+    struct es_identity id = es_worker_identity();
     int job[2], records[2];
 
     if (exe < 0)

@@ -2,6 +2,7 @@
  * same, so that a mistake there is an error here and not a crash. */
 #include "job.h"
 
+#include "cloud.h"
 #include "envsync/limits.h"
 
 #include <errno.h>
@@ -61,8 +62,7 @@ static int read_object(const struct es_value *table, struct es_object *ret, stru
                               .version = es_buf_str(&version->text),
                               .size = size->integer,
                               .modified_ms = modified->integer,
-                              .merged = mirrored->integer == 0,
-                              .mirrored = mirrored->integer != 0};
+                              .uses = mirrored->integer ? ES_OBJECT_MIRRORED : ES_OBJECT_MERGED};
     return 0;
 }
 
@@ -76,8 +76,7 @@ static size_t join_known(struct es_object *known, size_t n)
 
         if (last && strcmp(last->name, known[i].name) == 0 &&
             strcmp(last->version, known[i].version) == 0) {
-            last->merged |= known[i].merged;
-            last->mirrored |= known[i].mirrored;
+            last->uses |= known[i].uses;
         } else {
             known[kept++] = known[i];
         }
@@ -118,7 +117,7 @@ static int read_task(const struct es_value *table, struct es_task *task, struct 
     if (!number || !type || !options || !files)
         return malformed(err);
     task->sink.source = (uint32_t)number->integer;
-    task->options = options;
+    task->options = (struct es_value *)options; /* the job's own */
     task->provider = es_provider_by_type(es_buf_str(&type->text));
     task->fn = task->provider ? es_fetcher_of(task->provider) : NULL;
     if (!task->fn)
@@ -126,10 +125,33 @@ static int read_task(const struct es_value *table, struct es_task *task, struct 
     task->state = calloc(1, task->provider->size + 1);
     if (!task->state)
         return es_nomem(err);
-    if (es_options_parse(task->provider->options, options, "job", task->state, err) < 0)
-        return -EBADMSG;
+    task->known_address = get(table, "known_address", ES_STRING);
     r = read_known(table, task, err);
     return r < 0 ? r : read_files(files, task, err);
+}
+
+int es_task_prepare(struct es_task *task, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf before = {0}, address = {0};
+    int r = es_put_value(&before, task->options);
+
+    if (r == 0)
+        r = es_cloud_expand(task->options, task->provider->options, task->files,
+                            task->fetch.n_files, err);
+    else
+        r = es_nomem(err);
+    if (r == 0 && es_put_value(&address, task->options) < 0)
+        r = es_nomem(err);
+    if (r == 0 && !es_buf_equal(&before, &address))
+        r = es_sink_address(&task->sink, task->options, err);
+    if (r == 0)
+        r = es_options_parse(task->provider->options, task->options, "job", task->state, err);
+    if (r == 0 && task->provider->validate)
+        r = task->provider->validate(task->state, err);
+    /* What is known of /app/prod says nothing of /app/staging. */
+    if (r == 0 && !(task->known_address && es_buf_equal(&task->known_address->text, &address)))
+        task->fetch.n_known = 0;
+    return r;
 }
 
 static int read_value(int fd, struct es_value *ret, struct es_err *err)

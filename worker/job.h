@@ -8,7 +8,8 @@
 struct es_task {
     struct es_sink sink;
     const struct es_provider *provider;
-    const struct es_value *options; /* as sent, resolved */
+    struct es_value *options;             /* as sent; es_task_prepare() completes them */
+    const struct es_value *known_address; /* what `known` counts for, or NULL */
     es_fetch_fn *fn;
     void *state;
     struct es_file *files;
@@ -30,6 +31,10 @@ struct es_job {
 /* Reads the job from a descriptor, to its end. ES_INTERNAL: both programs are of one build. */
 int es_job_read(int fd, struct es_job *ret, struct es_err *err);
 void es_job_done(struct es_job *job);
+
+/* Completes the options with facts, parses them, and tells the resulting address. The failure is
+ * the source's own. */
+int es_task_prepare(struct es_task *task, struct es_err *err);
 
 /* worker/fetchers.c: the fetch function of a provider, or NULL. */
 es_fetch_fn *es_fetcher_of(const struct es_provider *provider);

@@ -47,7 +47,7 @@ struct es_option {
 };
 
 struct es_strings {
-    char **items;
+    char **items; /* one more is NULL, unless n is 0 */
     struct es_pos *pos;
     size_t n;
 };

@@ -25,12 +25,17 @@
 /* Every provider, as X(identifier). */
 #define ES_PROVIDERS(X)                                                                            \
     X(file)                                                                                        \
-    X(cloud_init)
+    X(cloud_init)                                                                                  \
+    X(s3)                                                                                          \
+    X(ssm)                                                                                         \
+    X(secrets_manager)                                                                             \
+    X(exec)
 
 enum es_need_flags {
     ES_NEED_OPTIONAL = 1 << 0, /* absent or unreadable: simply not handed over */
     ES_NEED_EXPAND =
-        1 << 1, /* a file, a directory (its files) or a glob; several are handed over */
+        1 << 1,            /* a file, a directory (its files) or a glob; several are handed over */
+    ES_NEED_EXEC = 1 << 2, /* a program: it is started, and its stdout is handed over */
 };
 
 /* While a needed file is absent, envsync waits for it until the deadline as long as a file of
@@ -46,6 +51,15 @@ struct es_need {
     const char *path; /* absolute; copied */
     unsigned flags;
     const struct es_wait *wait; /* static, or NULL */
+
+    /* ES_NEED_EXEC: `path` is argv[0]. Borrowed from the state, lists end with NULL. It runs with
+     * stdin closed, an environment of nothing but a constant PATH and the variables named in
+     * `environment`, and is killed after timeout_ms. Whether it succeeded is core's to judge: the
+     * source fails with it, whatever its output was. */
+    const char *const *argv;
+    const char *run_as;             /* a user, or NULL: the worker's */
+    const char *const *environment; /* names, or NULL */
+    int64_t timeout_ms;
 };
 
 /* What a provider may know besides its options: the variables that it declares in `environment`, as
@@ -67,13 +81,14 @@ int es_needs_add(struct es_needs *needs, const struct es_need *need, struct es_e
 
 void es_needs_done(struct es_needs *needs);
 
-/* Where a source mirrors objects to, byte for byte. Borrowed from its state. */
+/* Where the files that a source mirrors go, for core: borrowed from the state. */
 struct es_mirror_want {
-    const char *dir;
-    const char *owner, *group; /* names, or NULL: root, and the configuration's group */
-    int64_t mode, dir_mode;
-    bool prune;       /* remove what an earlier run mirrored and is no longer there */
-    bool exact_mtime; /* files get the objects' times */
+    char *dir;   /* absolute, or NULL: nothing is mirrored */
+    bool prune;  /* remove what an earlier run mirrored and this one does not give */
+    char *owner; /* or NULL: root */
+    char *group; /* or NULL: as for outputs */
+    int64_t mode;
+    int64_t dir_mode;
 };
 
 struct es_provider {
@@ -87,13 +102,14 @@ struct es_provider {
     int (*needs)(const void *state, const struct es_surroundings *surroundings,
                  struct es_needs *needs, struct es_err *err);
 
-    /* Fills ret and returns true where this source mirrors. */
-    bool (*mirror)(const void *state, struct es_mirror_want *ret);
+    /* Where it mirrors files to; NULL: it never gives any. */
+    const struct es_mirror_want *(*mirror)(const void *state);
 
     const char *const *environment; /* variables that it reads, NULL-terminated; or NULL */
     const char *defaults; /* top-level table that gives defaults for its options ("aws"), or NULL */
     const struct es_option *default_options; /* those of its options that it may give */
-    bool facts;                              /* gives ${cloud.FACT} to the options of others */
+    /* Names where it reads ${cloud.FACT} for the options of others, without a source of its own. */
+    int (*facts)(struct es_needs *needs, struct es_err *err);
     bool named; /* its records' `object` is the full name that ssm-json writes */
 };
 
@@ -112,13 +128,17 @@ struct es_file {
 
 /* An object that a source can give: a file, an S3 object. What the last accepted set has of it is
  * `known`; where the present one is the same, es_sink_same() takes it from there. */
+enum es_object_uses {
+    ES_OBJECT_MERGED = 1 << 0,
+    ES_OBJECT_MIRRORED = 1 << 1,
+};
 struct es_object {
     const char *name;    /* unique in its source */
     const char *version; /* opaque, compared bytewise: an ETag */
     int64_t size;
-    int64_t modified_ms;   /* since 1970, or -1 */
-    uint32_t rank;         /* order of its records within the source */
-    bool merged, mirrored; /* of a known one: what the last set has of it */
+    int64_t modified_ms; /* since 1970: a mirrored file gets it as its mtime; -1: no matter */
+    uint32_t rank;       /* order of its records within the source */
+    unsigned uses;       /* in `known`: which of its uses the last set has */
 };
 
 /* Takes what one source gives. Checks caps, names and shapes once for all providers. */
@@ -132,7 +152,7 @@ int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_
 int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same, shown with -v only. */
+/* The same for what only matters to who asked for details (-v). */
 int es_sink_detail(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -150,8 +170,9 @@ int es_sink_file_begin(struct es_sink *sink, uint32_t id, const char *path,
                        const struct es_object *object, struct es_err *err);
 int es_sink_file_data(struct es_sink *sink, uint32_t id, const void *data, size_t len,
                       struct es_err *err);
-int es_sink_file_end(struct es_sink *sink, uint32_t id, struct es_err *err);  /* it is whole */
-int es_sink_file_drop(struct es_sink *sink, uint32_t id, struct es_err *err); /* forget it */
+int es_sink_file_end(struct es_sink *sink, uint32_t id, struct es_err *err); /* it is whole */
+/* Forget it, also one that is whole: its path may be begun again under another id. */
+int es_sink_file_drop(struct es_sink *sink, uint32_t id, struct es_err *err);
 
 /* Whether a relative path may become a mirrored file: no empty, "." or ".." component, no NUL,
  * components of at most 255 bytes, 1024 in all, not envsync's own temporary names. ES_INVALID. */
@@ -168,6 +189,7 @@ struct es_fetch {
     struct es_sink *sink;
     struct es_http *http;
     const char *cloud_region; /* from the instance data, or NULL */
+    bool optional;            /* parts that are absent may be left out, with a note */
     bool describe;            /* `check --credentials`: tell by notes which credentials would be
                                * used, fetch nothing else */
     void *own;                /* the provider's, NULL at first; */

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+const struct es_option es_aws_defaults[] = {ES_AWS_OPTION_ROWS, {0}};
+
 const char *const es_aws_environment[] = {
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",

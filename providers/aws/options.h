@@ -56,6 +56,9 @@ struct es_aws_options {
         .help = "URL of a proxy for all but the metadata services"                                 \
     }
 
+/* The same rows alone: what [aws] may hold. */
+extern const struct es_option es_aws_defaults[];
+
 /* Messages start with the option's name. ES_CONFIG. */
 int es_aws_validate(const struct es_aws_options *options, struct es_err *err);
 int es_aws_needs(const struct es_aws_options *options, const struct es_surroundings *surroundings,

@@ -85,8 +85,8 @@ static int need_sensitive(const char *path, struct es_needs *needs, struct es_er
     return es_needs_add(needs, &need, err);
 }
 
-static int needs(const void *state, const struct es_surroundings *surroundings,
-                 struct es_needs *needs, struct es_err *err)
+static int list_needs(const void *state, const struct es_surroundings *surroundings,
+                      struct es_needs *needs, struct es_err *err)
 {
     const struct es_cloud_init_options *cloud = state;
     struct es_need need = {.role = "data", .path = cloud->path, .wait = &wait};
@@ -96,12 +96,20 @@ static int needs(const void *state, const struct es_surroundings *surroundings,
     return r < 0 ? r : need_sensitive(cloud->path, needs, err);
 }
 
+static int facts(struct es_needs *needs, struct es_err *err)
+{
+    const struct es_cloud_init_options usual = {.path =
+                                                    (char *)"/run/cloud-init/instance-data.json"};
+
+    return list_needs(&usual, NULL, needs, err);
+}
+
 const struct es_provider es_provider_cloud_init = {
     .type = "cloud-init",
     .summary = "facts about this machine out of cloud-init's instance data",
     .options = options,
     .size = sizeof(struct es_cloud_init_options),
     .validate = validate,
-    .needs = needs,
-    .facts = true,
+    .needs = list_needs,
+    .facts = facts,
 };

@@ -51,14 +51,146 @@ int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
 
 int es_sink_detail(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
 {
-    (void)sink;
+    va_list args;
+
     (void)err;
-    (void)fmt;
+    va_start(args, fmt);
+    vsnprintf(sink->details[sink->n_details++ % FAKE_MAX], sizeof sink->details[0], fmt, args);
+    va_end(args);
     return 0;
+}
+
+static void add_object(struct es_sink *sink, int kind, uint32_t id, const char *path,
+                       const struct es_object *object)
+{
+    struct fake_object *added;
+
+    sink->objects = realloc(sink->objects, (sink->n_objects + 1) * sizeof *sink->objects);
+    assert_non_null(sink->objects);
+    added = &sink->objects[sink->n_objects++];
+    *added = (struct fake_object){.kind = kind,
+                                  .id = id,
+                                  .size = object->size,
+                                  .modified_ms = object->modified_ms,
+                                  .rank = object->rank};
+    snprintf(added->path, sizeof added->path, "%s", path);
+    snprintf(added->name, sizeof added->name, "%s", object->name);
+    snprintf(added->version, sizeof added->version, "%s", object->version);
+}
+
+int es_sink_same(struct es_sink *sink, const struct es_object *object, struct es_err *err)
+{
+    (void)err;
+    add_object(sink, FAKE_SAME, 0, "", object);
+    return 0;
+}
+
+int es_sink_object(struct es_sink *sink, const struct es_object *object, struct es_err *err)
+{
+    (void)err;
+    add_object(sink, FAKE_OBJECT, 0, "", object);
+    return 0;
+}
+
+int es_sink_file_same(struct es_sink *sink, const char *path, const struct es_object *object,
+                      struct es_err *err)
+{
+    assert_int_equal(es_mirror_path_check(path, strlen(path), err), 0);
+    add_object(sink, FAKE_FILE_SAME, 0, path, object);
+    return 0;
+}
+
+/* A path is begun once, unless what was begun is dropped. */
+int es_sink_file_begin(struct es_sink *sink, uint32_t id, const char *path,
+                       const struct es_object *object, struct es_err *err)
+{
+    assert_int_equal(es_mirror_path_check(path, strlen(path), err), 0);
+    assert_null(fake_sink_file(sink, path));
+    add_object(sink, FAKE_FILE, id, path, object);
+    return 0;
+}
+
+static struct fake_object *begun(struct es_sink *sink, uint32_t id)
+{
+    for (size_t i = 0; i < sink->n_objects; i++)
+        if (sink->objects[i].kind == FAKE_FILE && sink->objects[i].id == id)
+            return &sink->objects[i];
+    fail_msg("no file %u", id);
+    return NULL;
+}
+
+int es_sink_file_data(struct es_sink *sink, uint32_t id, const void *data, size_t len,
+                      struct es_err *err)
+{
+    struct fake_object *file = begun(sink, id);
+
+    assert_false(file->ended || file->dropped);
+    if (sink->broken)
+        return es_fail(err, ES_INTERNAL, EPIPE, "the sink is broken");
+    if (len > sink->largest)
+        sink->largest = len;
+    assert_int_equal(es_buf_append(&file->data, data, len), 0);
+    return 0;
+}
+
+int es_sink_file_end(struct es_sink *sink, uint32_t id, struct es_err *err)
+{
+    struct fake_object *file = begun(sink, id);
+
+    (void)err;
+    assert_false(file->ended || file->dropped);
+    file->ended = true;
+    return 0;
+}
+
+int es_sink_file_drop(struct es_sink *sink, uint32_t id, struct es_err *err)
+{
+    struct fake_object *file = begun(sink, id);
+
+    (void)err;
+    assert_false(file->dropped);
+    file->dropped = true;
+    return 0;
+}
+
+const struct fake_object *fake_sink_file(const struct es_sink *sink, const char *path)
+{
+    for (size_t i = 0; i < sink->n_objects; i++)
+        if (sink->objects[i].path[0] && strcmp(sink->objects[i].path, path) == 0 &&
+            !sink->objects[i].dropped)
+            return &sink->objects[i];
+    return NULL;
+}
+
+const struct fake_object *fake_sink_object(const struct es_sink *sink, const char *name)
+{
+    for (size_t i = 0; i < sink->n_objects; i++)
+        if (!sink->objects[i].path[0] && strcmp(sink->objects[i].name, name) == 0)
+            return &sink->objects[i];
+    return NULL;
+}
+
+bool fake_sink_noted(const struct es_sink *sink, const char *text)
+{
+    for (size_t i = 0; i < sink->n_notes; i++)
+        if (strstr(sink->notes[i], text))
+            return true;
+    return false;
+}
+
+bool fake_sink_detailed(const struct es_sink *sink, const char *text)
+{
+    for (size_t i = 0; i < FAKE_MAX; i++)
+        if (strstr(sink->details[i], text))
+            return true;
+    return false;
 }
 
 void fake_sink_done(struct es_sink *sink)
 {
+    for (size_t i = 0; i < sink->n_objects; i++)
+        es_buf_done(&sink->objects[i].data);
+    free(sink->objects);
     for (size_t i = 0; i < sink->n; i++)
         es_record_done(&sink->records[i]);
     *sink = (struct es_sink){0};

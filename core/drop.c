@@ -1,0 +1,83 @@
+/* See drop.h. Runs between fork() and exec(), still privileged: it only takes away. */
+#include "drop.h"
+
+#include "build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct es_identity es_worker_identity(void)
+{
+    const struct passwd *user = getpwnam(WORKER_USER);
+
+    if (!user || user->pw_uid == 0)
+        user = getpwnam("nobody");
+    if (!user || user->pw_uid == 0)
+        return (struct es_identity){.uid = 65534, .gid = 65534};
+    return (struct es_identity){.uid = user->pw_uid, .gid = user->pw_gid};
+}
+
+int es_identity_of(const char *name, struct es_identity *ret, struct es_err *err)
+{
+    const struct passwd *user = getpwnam(name);
+
+    if (!user)
+        return es_fail(err, ES_CONFIG, ENOENT, "there is no user \"%s\"; create it first", name);
+    if (user->pw_uid == 0 || user->pw_gid == 0)
+        return es_fail(err, ES_CONFIG, EPERM, "the user \"%s\" is root: nothing runs as root",
+                       name);
+    *ret = (struct es_identity){.uid = user->pw_uid, .gid = user->pw_gid};
+    return 0;
+}
+
+void es_close_on_exec(void)
+{
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) == 0)
+        return;
+#endif
+    for (int fd = 3, max = (int)sysconf(_SC_OPEN_MAX); fd < max && fd < 65536; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+int es_plain_stdio(bool out, struct es_err *err)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0 || dup2(null, 0) < 0 || (out && dup2(null, 1) < 0) || chdir("/") < 0)
+        return es_fail_errno(err, ES_INTERNAL, errno, "/dev/null");
+    return 0;
+}
+
+static int lacks(const char *capability, const char *call, struct es_err *err)
+{
+    if (errno == EPERM)
+        return es_fail(err, ES_DENIED, EPERM,
+                       "cannot drop privileges for the worker: capability %s is missing; add it "
+                       "to CapabilityBoundingSet=",
+                       capability);
+    return es_fail_errno(err, ES_INTERNAL, errno, "%s", call);
+}
+
+int es_drop(const struct es_identity *id, struct es_err *err)
+{
+    if (geteuid() == 0) {
+        if (setgroups(0, NULL) < 0)
+            return lacks("CAP_SETGID", "setgroups", err);
+        if (setresgid(id->gid, id->gid, id->gid) < 0)
+            return lacks("CAP_SETGID", "setresgid", err);
+        if (setresuid(id->uid, id->uid, id->uid) < 0)
+            return lacks("CAP_SETUID", "setresuid", err);
+        if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || geteuid() == 0)
+            return es_fail(err, ES_INTERNAL, EPERM, "the child could become root again");
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return es_fail_errno(err, ES_INTERNAL, errno, "no_new_privs");
+    return 0;
+}

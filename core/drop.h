@@ -1,0 +1,31 @@
+/* Giving up privileges, between fork() and exec(). */
+#ifndef ENVSYNC_CORE_DROP_H
+#define ENVSYNC_CORE_DROP_H
+
+#include "envsync/err.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct es_identity {
+    uid_t uid;
+    gid_t gid;
+};
+
+/* Whom the worker runs as. Looked up before the fork, because NSS may want anything. */
+struct es_identity es_worker_identity(void);
+
+/* ES_CONFIG where there is no such user, or it is root. */
+int es_identity_of(const char *user, struct es_identity *ret, struct es_err *err);
+
+/* In the child: becomes the user for good, without groups, under no_new_privs. Without root it only
+ * sets no_new_privs. ES_DENIED names a missing capability. */
+int es_drop(const struct es_identity *id, struct es_err *err);
+
+/* In the child: every descriptor from 3 up is closed on exec. */
+void es_close_on_exec(void);
+
+/* In the child: stdin and, with `out`, stdout at /dev/null; working directory "/". */
+int es_plain_stdio(bool out, struct es_err *err);
+
+#endif
