@@ -103,7 +103,7 @@ void es_process_restore(const struct es_process *process)
     sigaction(SIGXFSZ, &process->xfsz, NULL);
     sigaction(SIGCHLD, &process->chld, NULL);
     setrlimit(RLIMIT_CORE, &process->core);
-    prctl(PR_SET_DUMPABLE, 1);
+    /* Not dumpable until execve(), which resets it: what was merged is still in memory. */
     umask(process->umask);
     sigprocmask(SIG_SETMASK, &process->mask, NULL);
 }
