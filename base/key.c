@@ -141,8 +141,7 @@ static int parse_segment(const char *text, const char **at, struct es_buf *segme
         size_t len = strcspn(p, ".\"'");
 
         if (len == 0)
-            return es_fail(err, ES_CONFIG, EINVAL, "\"%s\" is no key: a part of it is empty",
-                           text);
+            return es_fail(err, ES_CONFIG, EINVAL, "\"%s\" is no key: a part of it is empty", text);
         *at = p + len;
         return es_buf_append(segment, p, len) < 0 ? es_nomem(err) : 0;
     }

@@ -84,8 +84,8 @@ static int build(struct es_session *session, struct environment *ret, struct es_
     int r = es_session_load(session, &config, err);
 
     if (r == 0)
-        r = es_fetch_all(&config, &session->process, es_session_deadline(session, &config), &hooks, &fetched,
-                         &session->report, err);
+        r = es_fetch_all(&config, &session->process, es_session_deadline(session, &config), &hooks,
+                         &fetched, &session->report, err);
     if (r == 0)
         r = es_tree_build(&config, &fetched, &tree, err);
     if (r == 0)

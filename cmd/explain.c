@@ -32,8 +32,9 @@ static int load(struct es_session *session, struct work *work, struct es_err *er
     int r = es_session_load(session, &work->config, err);
 
     if (r == 0)
-        r = es_fetch_all(&work->config, &session->process, es_session_deadline(session, &work->config), &hooks,
-                         &work->fetched, &session->report, err);
+        r = es_fetch_all(&work->config, &session->process,
+                         es_session_deadline(session, &work->config), &hooks, &work->fetched,
+                         &session->report, err);
     if (r == 0)
         r = es_tree_build(&work->config, &work->fetched, &work->tree, err);
     if (r < 0)

@@ -37,7 +37,8 @@ static int prepare(struct es_session *session, struct work *work, struct es_err 
         if (work->lock < 0)
             return work->lock;
     }
-    r = es_fetch_all(&work->config, &session->process, deadline, &hooks, &work->fetched, &session->report, err);
+    r = es_fetch_all(&work->config, &session->process, deadline, &hooks, &work->fetched,
+                     &session->report, err);
     if (r == 0)
         r = es_tree_build(&work->config, &work->fetched, &work->tree, err);
     if (r == 0)

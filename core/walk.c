@@ -16,7 +16,8 @@ struct walker {
     int fds[ES_WALK_DEPTH];
     size_t n;
     char rest[2 * PATH_MAX];
-    size_t own; /* what is left is the path's own where it is shorter: the longer came from a link */
+    size_t
+        own; /* what is left is the path's own where it is shorter: the longer came from a link */
     unsigned links;
     bool below_app; /* the directory on top is the app's */
 };
@@ -127,8 +128,8 @@ static int push(struct walker *w, int fd, struct es_err *err)
 {
     if (w->n == ES_WALK_DEPTH) {
         es_close(&fd);
-        return es_fail(err, class_of(w, ENAMETOOLONG), ENAMETOOLONG, "%s: more than %d directories deep", w->path,
-                       ES_WALK_DEPTH);
+        return es_fail(err, class_of(w, ENAMETOOLONG), ENAMETOOLONG,
+                       "%s: more than %d directories deep", w->path, ES_WALK_DEPTH);
     }
     w->fds[w->n++] = fd;
     return check_top(w, err);
