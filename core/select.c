@@ -358,7 +358,7 @@ static int add_nested(struct es_value *root, const struct es_item *item)
     /* An empty table where others put keys: it is not empty. */
     if (r == -EEXIST)
         return 0;
-    return r < 0 ? r : es_value_copy(&entry->value, &item->value);
+    return r == 0 ? es_value_copy(&entry->value, &item->value) : r;
 }
 
 static int add_flat(struct es_value *root, const struct es_item *item)
@@ -383,7 +383,7 @@ static int add_named(struct es_value *root, const struct es_item *item)
         r = es_value_set_string(&name->value, es_buf_str(&item->name), item->name.len);
     if (r == 0)
         r = es_table_add(table, "Value", 5, &value);
-    return r < 0 ? r : es_value_copy(&value->value, &item->value);
+    return r == 0 ? es_value_copy(&value->value, &item->value) : r;
 }
 
 static int add_to(struct es_value *root, const struct es_item *item, enum es_shape shape)

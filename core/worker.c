@@ -275,7 +275,7 @@ static int fill_job(struct es_value *job, const struct es_asked *asked, int64_t 
         r = es_value_copy(&environment->value, &asked->surroundings->environment);
     if (r == 0)
         r = es_table_add(job, "sources", 7, &sources);
-    if (r < 0)
+    if (r != 0)
         return r;
     es_value_set_list(&sources->value);
     for (size_t i = 0; r == 0 && i < asked->config->n_sources; i++)
