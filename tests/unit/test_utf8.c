@@ -105,6 +105,19 @@ static void noncharacters_are_known(void **state)
     assert_false(es_utf8_nonchar(0xfffd));
 }
 
+static void what_moves_a_terminal_or_turns_its_direction_is_known(void **state)
+{
+    static const uint32_t control[] = {0,      0x1b,   0x1f,   0x7f,   0x9f,   0x061c, 0x200e,
+                                       0x200f, 0x2028, 0x2029, 0x202a, 0x202e, 0x2066, 0x2069};
+    static const uint32_t fine[] = {' ', '~', 0xa0, 0xe9, 0x200d, 0x2027, 0x202f, 0x2065, 0x1f600};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof control / sizeof *control; i++)
+        assert_true(es_utf8_control(control[i]));
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
+        assert_false(es_utf8_control(fine[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +126,7 @@ int main(void)
         cmocka_unit_test(overlong_surrogate_and_broken_bytes_are_refused),
         cmocka_unit_test(a_character_that_is_cut_off_is_refused_without_reading_on),
         cmocka_unit_test(the_span_ends_at_the_first_bad_byte),
+        cmocka_unit_test(what_moves_a_terminal_or_turns_its_direction_is_known),
         cmocka_unit_test(noncharacters_are_known),
     };
 
