@@ -12,8 +12,9 @@ static void end(enum ending ending)
 {
     if (ending == KILLED)
         raise(SIGKILL);
-    while (ending == HANG)
-        pause();
+    if (ending == HANG)
+        for (;;)
+            pause();
     _exit(ending == EXIT_0 ? 0 : 3);
 }
 
