@@ -216,7 +216,7 @@ static void what_is_made_has_the_group_and_the_mode_whatever_the_umask(void **st
     const struct es_make makes[] = {{.path = "/x", .mode = 0750, .gid = THE_APP}, {0}};
     const struct es_walk how = {
         .root = dir->path, .check = true, .make = makes, .missing = ES_OUTPUT};
-    mode_t old = umask(0777);
+    mode_t old = umask(0077);
     struct es_err err;
     struct stat st;
 
