@@ -87,8 +87,7 @@ static int format_quoted(const struct es_segment *segment, struct es_buf *out)
             r = es_buf_printf(out, "\\x%02X", (unsigned char)*p);
         } else if (c == '"' || c == '\\') {
             r = es_buf_printf(out, "\\%c", (char)c);
-        } else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ||
-                   (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)) {
+        } else if (es_utf8_control(c)) {
             r = es_buf_printf(out, "\\u%04X", c);
         } else {
             r = es_buf_append(out, p, n);
@@ -141,8 +140,7 @@ static int parse_segment(const char *text, const char **at, struct es_buf *segme
         size_t len = strcspn(p, ".\"'");
 
         if (len == 0)
-            return es_fail(err, ES_CONFIG, EINVAL, "\"%s\" is no key: a part of it is empty",
-                           text);
+            return es_fail(err, ES_CONFIG, EINVAL, "\"%s\" is no key: a part of it is empty", text);
         *at = p + len;
         return es_buf_append(segment, p, len) < 0 ? es_nomem(err) : 0;
     }

@@ -18,24 +18,6 @@ void es_record_done(struct es_record *record)
     *record = (struct es_record){0};
 }
 
-/* Nesting of a value, or a number above the limit where it is too deep to follow. */
-static size_t depth_of(const struct es_value *value, size_t depth)
-{
-    size_t deepest = depth;
-
-    if (depth > ES_MAX_DEPTH || (value->type != ES_LIST && value->type != ES_TABLE))
-        return depth;
-    for (size_t i = 0; i < (value->type == ES_LIST ? value->list.n : value->table.n); i++) {
-        size_t d = depth_of(value->type == ES_LIST ? &value->list.items[i]
-                                                   : &value->table.entries[i].value,
-                            depth + 1);
-
-        if (d > deepest)
-            deepest = d;
-    }
-    return deepest;
-}
-
 int es_record_check(const struct es_record *record, struct es_err *err)
 {
     size_t depth = es_key_depth(&record->key);
@@ -51,7 +33,7 @@ int es_record_check(const struct es_record *record, struct es_err *err)
     if (record->value.type == ES_TABLE && record->value.table.n > 0)
         return es_fail(err, ES_INTERNAL, EBADMSG, "%s: a record holds a table",
                        es_key_text(&record->key).text);
-    if (depth_of(&record->value, depth) > ES_MAX_DEPTH)
+    if (depth + es_value_depth(&record->value) > ES_MAX_DEPTH)
         return es_fail(err, ES_INVALID, EMSGSIZE, "%s: nested deeper than %d",
                        es_key_text(&record->key).text, ES_MAX_DEPTH);
     return 0;

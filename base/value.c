@@ -2,6 +2,8 @@
  * the readers; nothing here interprets a value. */
 #include "envsync/value.h"
 
+#include "envsync/limits.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -305,6 +307,30 @@ int es_value_copy(struct es_value *to, const struct es_value *from)
     if (r == 0)
         es_value_move(to, &copy);
     return r;
+}
+
+static size_t depth_below(const struct es_value *value, size_t depth)
+{
+    bool list = value->type == ES_LIST;
+    size_t deepest = depth + 1;
+
+    if (!list && value->type != ES_TABLE)
+        return depth;
+    if (depth >= ES_MAX_DEPTH)
+        return deepest;
+    for (size_t i = 0; i < (list ? value->list.n : value->table.n); i++) {
+        size_t d =
+            depth_below(list ? &value->list.items[i] : &value->table.entries[i].value, depth + 1);
+
+        if (d > deepest)
+            deepest = d;
+    }
+    return deepest;
+}
+
+size_t es_value_depth(const struct es_value *value)
+{
+    return depth_below(value, 0);
 }
 
 static bool equal_tables(const struct es_value *a, const struct es_value *b, bool loose)

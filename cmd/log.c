@@ -47,8 +47,7 @@ int es_print_safe(struct es_buf *out, const char *text)
         if (n == 0) {
             n = 1;
             r = es_buf_printf(out, "\\x%02X", (unsigned char)text[at]);
-        } else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ||
-                   (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)) {
+        } else if (es_utf8_control(c)) {
             r = es_buf_printf(out, "\\u%04X", c);
         } else {
             r = es_buf_append(out, text + at, n);

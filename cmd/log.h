@@ -17,7 +17,7 @@ void es_log_init(struct es_log *log, const struct es_process *process, bool quie
 void es_log_line(const struct es_log *log, enum es_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Writes text to a stream with control characters and broken UTF-8 made visible. */
+/* Appends text with control characters and broken UTF-8 made visible. 0 or -ENOMEM. */
 struct es_buf;
 int es_print_safe(struct es_buf *out, const char *text);
 

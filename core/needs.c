@@ -119,7 +119,8 @@ static int compare_paths(const void *a, const void *b)
 static int open_all(const struct opening *o, const struct es_need *need, char **paths, size_t n,
                     struct es_err *err)
 {
-    qsort(paths, n, sizeof *paths, compare_paths);
+    if (n > 1)
+        qsort(paths, n, sizeof *paths, compare_paths);
     for (size_t i = 0; i < n; i++) {
         int fd = es_open_source(paths[i], err);
         int r;

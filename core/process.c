@@ -113,6 +113,6 @@ void es_process_restore(const struct es_process *process)
         if (process->closed[fd])
             fcntl(fd, F_SETFD, FD_CLOEXEC);
     setrlimit(RLIMIT_CORE, &process->core);
-    prctl(PR_SET_DUMPABLE, 1);
+    /* Not dumpable until execve(), which resets it: what was merged is still in memory. */
     umask(process->umask);
 }

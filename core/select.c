@@ -119,6 +119,8 @@ static int add_item(const struct selecting *s, const struct es_leaf *leaf, struc
         return refuse(s, record, err, why);
     if (r < 0)
         return es_nomem(err);
+    if (nested && es_key_depth(leaf->key) + es_value_depth(&item->value) > ES_MAX_DEPTH)
+        return refuse(s, record, err, "with its key it would be nested deeper than 32");
     r = name_item(s, item, err);
     if (r == 0 && !nested)
         r = to_text(s, item, err);
@@ -188,7 +190,21 @@ static int find_name(const void *name, const void *item)
     return compare_names(name, &((const struct es_item *)item)->name);
 }
 
-/* A required name of a nested format may also be a table: then something must lie below it. */
+/* A required key of a nested format may also be a table: then something must lie below it. */
+static bool has_required_key(const struct es_selection *selection, const struct es_buf *key)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < selection->n; i++) {
+        const struct es_item *item = &selection->items[i];
+
+        if (es_buf_equal(&item->record->key, key))
+            return !(item->value.type == ES_STRING && item->value.text.len == 0);
+        found = found || es_key_below(&item->record->key, key);
+    }
+    return found;
+}
+
 static bool has_required(const struct selecting *s, const char *text)
 {
     ES_CLEANUP(es_buf_done) struct es_buf key = {0};
@@ -203,15 +219,7 @@ static bool has_required(const struct selecting *s, const char *text)
 
         return item && item->value.text.len > 0;
     }
-    if (es_key_parse(text, &key, &ignored) < 0)
-        return false;
-    for (size_t i = 0; i < s->selection->n; i++) {
-        const struct es_item *item = &s->selection->items[i];
-
-        if (es_key_below(&item->record->key, &key))
-            return !(item->value.type == ES_STRING && item->value.text.len == 0);
-    }
-    return false;
+    return es_key_parse(text, &key, &ignored) == 0 && has_required_key(s->selection, &key);
 }
 
 static int check_required(const struct selecting *s, struct es_err *err)
@@ -350,7 +358,7 @@ static int add_nested(struct es_value *root, const struct es_item *item)
     /* An empty table where others put keys: it is not empty. */
     if (r == -EEXIST)
         return 0;
-    return r < 0 ? r : es_value_copy(&entry->value, &item->value);
+    return r == 0 ? es_value_copy(&entry->value, &item->value) : r;
 }
 
 static int add_flat(struct es_value *root, const struct es_item *item)
@@ -375,7 +383,7 @@ static int add_named(struct es_value *root, const struct es_item *item)
         r = es_value_set_string(&name->value, es_buf_str(&item->name), item->name.len);
     if (r == 0)
         r = es_table_add(table, "Value", 5, &value);
-    return r < 0 ? r : es_value_copy(&value->value, &item->value);
+    return r == 0 ? es_value_copy(&value->value, &item->value) : r;
 }
 
 static int add_to(struct es_value *root, const struct es_item *item, enum es_shape shape)

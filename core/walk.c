@@ -158,7 +158,7 @@ static int start(struct walker *w, struct es_err *err)
         es_close(&fd);
         return es_fail(err, ES_CONFIG, ENAMETOOLONG, "a path has more than %d bytes", PATH_MAX);
     }
-    strcpy(w->rest, w->path);
+    memcpy(w->rest, w->path, strlen(w->path) + 1);
     w->own = strlen(w->path) + 1;
     return push(w, fd, err);
 }
@@ -345,7 +345,7 @@ static int walk_on(struct walker *w, char base[NAME_MAX + 1], struct es_err *err
             return r;
     }
     if (r == 0)
-        strcpy(base, "."); /* the path is a directory that a link led back to */
+        memcpy(base, ".", 2); /* the path is a directory that a link led back to */
     return r;
 }
 

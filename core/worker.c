@@ -265,7 +265,7 @@ static int fill_job(struct es_value *job, const struct es_asked *asked, int64_t 
         r = es_value_copy(&environment->value, &asked->surroundings->environment);
     if (r == 0)
         r = es_table_add(job, "sources", 7, &sources);
-    if (r < 0)
+    if (r != 0)
         return r;
     es_value_set_list(&sources->value);
     for (size_t i = 0; r == 0 && i < asked->config->n_sources; i++)
@@ -287,7 +287,7 @@ static int encode_job(const struct es_asked *asked, int64_t deadline, struct es_
     return r < 0 ? r : es_put_frame(out, ES_FRAME_JOB, &payload);
 }
 
-/* Waits until the descriptor is ready. 0, -ETIMEDOUT or -EINTR. */
+/* Waits until the descriptor is ready. 0, -ETIMEDOUT, -EINTR, or what poll() says. */
 static int wait_for(int fd, short events, int64_t deadline, struct es_err *err)
 {
     for (;;) {
@@ -301,7 +301,9 @@ static int wait_for(int fd, short events, int64_t deadline, struct es_err *err)
         n = poll(&p, 1, left < 1000 ? left : 1000);
         if (n > 0)
             return 0;
-        if (n == 0 && left == 0)
+        if (n < 0 && errno != EINTR)
+            return es_fail_errno(err, ES_INTERNAL, errno, "waiting for the worker");
+        if (left == 0)
             return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT, "no answer until the deadline");
     }
 }
@@ -333,16 +335,19 @@ int es_worker_send(struct es_worker *worker, const struct es_asked *asked, int64
     return 0;
 }
 
-/* A whole frame of what was read, or false. -EBADMSG for one that cannot be. */
+/* 1 and a whole frame of what was read, 0 where more must come, -EBADMSG for one that cannot be. */
 static int take_frame(struct es_worker *worker, enum es_frame *ret_type,
                       struct es_cursor *ret_payload, struct es_err *err)
 {
-    struct es_cursor in = {.p = worker->in.data + worker->taken,
-                           .left = worker->in.len - worker->taken};
+    struct es_cursor in;
     uint32_t len;
     uint8_t type;
 
-    if (worker->in.len == 0 || es_get_u32(&in, &len) < 0)
+    if (worker->in.len == worker->taken)
+        return 0;
+    in = (struct es_cursor){.p = worker->in.data + worker->taken,
+                            .left = worker->in.len - worker->taken};
+    if (es_get_u32(&in, &len) < 0)
         return 0;
     if (len == 0 || len > ES_MAX_FRAME)
         return es_fail(err, ES_INTERNAL, EBADMSG, "the worker sent a frame of %u bytes", len);

@@ -22,4 +22,7 @@ size_t es_utf8_span(const char *p, size_t len);
 /* U+FDD0..FDEF and U+xxFFFE/FFFF: valid UTF-8, yet systemd rejects the whole file. */
 bool es_utf8_nonchar(uint32_t c);
 
+/* What moves a terminal, breaks a line or turns its direction: never printed as it is. */
+bool es_utf8_control(uint32_t c);
+
 #endif

@@ -69,6 +69,10 @@ void es_value_set_table(struct es_value *value); /* empty table */
  * not count. A date-time equals a string of the same text when loose. */
 bool es_value_equal(const struct es_value *a, const struct es_value *b, bool loose);
 
+/* Levels of lists and tables: 0 for a scalar, 1 for an empty list. What lies deeper than
+ * ES_MAX_DEPTH is not followed. */
+size_t es_value_depth(const struct es_value *value);
+
 /* Appends a new empty value and returns it in ret (borrowed until the list grows). */
 int es_list_add(struct es_value *list, struct es_value **ret);
 

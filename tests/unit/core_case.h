@@ -1,0 +1,196 @@
+/* What the tests of the core share: a directory of their own, files in it, a configuration out of
+ * text, records out of words. Everything asserts, so that a case is one line. */
+#ifndef ENVSYNC_TESTS_CORE_CASE_H
+#define ENVSYNC_TESTS_CORE_CASE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/config.h"
+#include "core/fetch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A directory that is removed with all in it: the state of tests that are run by test_in_dir(). */
+struct dir {
+    char path[64];
+};
+
+static inline int make_dir(void **state)
+{
+    struct dir *dir = calloc(1, sizeof *dir);
+
+    if (!dir)
+        return -1;
+    strcpy(dir->path, "/tmp/envsync-test-XXXXXX");
+    *state = dir;
+    return mkdtemp(dir->path) && chmod(dir->path, 0755) == 0 ? 0 : -1;
+}
+
+static inline int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    (void)ftw;
+    return remove(path);
+}
+
+static inline int remove_dir(void **state)
+{
+    struct dir *dir = *state;
+    int r = nftw(dir->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+
+    free(dir);
+    return r;
+}
+
+#define test_in_dir(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+
+/* The path of a name in the directory; good for the next seven calls. */
+static inline const char *in(struct dir *dir, const char *name)
+{
+    static char texts[8][256];
+    static unsigned turn;
+    char *text = texts[turn++ % 8];
+
+    assert_true(snprintf(text, sizeof *texts, "%s/%s", dir->path, name) < (int)sizeof *texts);
+    return text;
+}
+
+static inline void put_bytes(const char *path, const void *data, size_t len, mode_t mode)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, data, len), len);
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+static inline void put_file(const char *path, const char *text)
+{
+    put_bytes(path, text, strlen(text), 0644);
+}
+
+static inline void assert_file(const char *path, const char *text)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf is = {0};
+    ES_CLEANUP(es_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(es_buf_read_fd(&is, fd, 1 << 20), 0);
+    assert_string_equal(es_buf_str(&is), text);
+}
+
+static inline bool exists(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0;
+}
+
+/* What only root can arrange is said to be missing, never passed over in silence. */
+#define NEEDS_ROOT()                                                                               \
+    do {                                                                                           \
+        if (geteuid() != 0) {                                                                      \
+            print_message("# %s: SKIPPED, this test must run as root\n", __func__);                \
+            skip();                                                                                \
+        }                                                                                          \
+    } while (0)
+
+enum { STRANGER = 65534, THE_APP = 54321 };
+
+/* Runs fn as another user, in a process of its own; its result is the exit status. */
+static inline int as_user(uid_t uid, int (*fn)(void *data), void *data)
+{
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+            _exit(99);
+        _exit(fn(data));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* ---- configurations ---- */
+
+/* The group exists on every host; `app` names nothing that is there. */
+#define TOP    "app = \"demo\"\ngroup = \"root\"\n"
+#define SOURCE "[[source]]\ntype = \"file\"\npath = \"/nowhere/a.env\"\n"
+#define SECOND "[[source]]\ntype = \"file\"\nname = \"second\"\npath = \"/nowhere/b.env\"\n"
+#define OUTPUT "[[output]]\npath = \"/run/demo/out\"\nformat = \"env\"\n"
+
+static inline int try_config(struct dir *dir, const char *text, char **environment,
+                             struct es_config *ret, struct es_report *report, struct es_err *err)
+{
+    const struct es_process process = {.environ = environment};
+    const char *path = in(dir, "c.toml");
+
+    put_file(path, text);
+    return es_config_load(path, &process, ret, report, err);
+}
+
+static inline void load_config(struct dir *dir, const char *text, struct es_config *ret)
+{
+    ES_CLEANUP(es_report_done) struct es_report report = {0};
+    struct es_err err = {.msg = "nothing"};
+
+    if (try_config(dir, text, NULL, ret, &report, &err) < 0)
+        fail_msg("refused: %s", err.msg);
+}
+
+/* ---- records ---- */
+
+static inline struct es_record *give_value(struct es_fetched *fetched, uint32_t source,
+                                           const char *key, struct es_value *value)
+{
+    struct es_record *record;
+    struct es_err err;
+
+    fetched->records = reallocarray(fetched->records, fetched->n + 1, sizeof *record);
+    assert_non_null(fetched->records);
+    record = &fetched->records[fetched->n++];
+    *record = (struct es_record){.source = source};
+    assert_int_equal(es_key_parse(key, &record->key, &err), 0);
+    es_value_move(&record->value, value);
+    assert_int_equal(es_buf_puts(&record->object, "object"), 0);
+    return record;
+}
+
+static inline struct es_record *give(struct es_fetched *fetched, uint32_t source, const char *key,
+                                     const char *text)
+{
+    ES_CLEANUP(es_value_done) struct es_value value = {0};
+
+    assert_int_equal(es_value_set_string(&value, text, strlen(text)), 0);
+    return give_value(fetched, source, key, &value);
+}
+
+static inline struct es_record *give_json(struct es_fetched *fetched, uint32_t source,
+                                          const char *key, const char *json)
+{
+    ES_CLEANUP(es_value_done) struct es_value value = {0};
+    struct es_err err;
+
+    assert_int_equal(es_json_parse(json, strlen(json), &value, &err), 0);
+    return give_value(fetched, source, key, &value);
+}
+
+#endif
