@@ -569,19 +569,32 @@ static void on_head(void *data, const struct es_http_answer *answer)
 
 static int ask_head(struct call *call, struct es_err *err)
 {
-    ES_CLEANUP(es_buf_done) struct es_buf url = {0};
+    ES_CLEANUP(es_aws_signed_done) struct es_aws_signed with = {0};
+    ES_CLEANUP(header_lines_done) struct header_lines lines = {.n = 0};
+    ES_CLEANUP(es_buf_done) struct es_buf url = {0}, path = {0};
+    struct es_aws_request request = {.method = "HEAD", .host = call->endpoint.authority};
     struct es_http_request http = {
         .method = "HEAD",
+        .headers = lines.lines,
         .flags = call->endpoint.tls ? 0 : ES_HTTP_PLAIN_OK,
         .ca = call->aws->ca,
         .proxy = call->aws->proxy,
         .on_done = on_head,
         .data = call,
     };
+    int r;
 
-    if (es_buf_printf(&url, "%s://%s%s/", call->endpoint.tls ? "https" : "http",
-                      call->endpoint.authority, call->endpoint.base) < 0)
+    if (es_buf_printf(&path, "%s/", call->endpoint.base) < 0)
         return es_nomem(err);
+    request.path = es_buf_str(&path);
+    r = sign(call, &request, &with, err);
+    if (r < 0)
+        return r;
+    if (make_lines(&lines, NULL, 0, &with) < 0 ||
+        es_buf_printf(&url, "%s://%s%s", call->endpoint.tls ? "https" : "http",
+                      call->endpoint.authority, es_buf_str(&with.target)) < 0)
+        return es_nomem(err);
+    http.n_headers = lines.n;
     http.url = es_buf_str(&url);
     return es_http_send(call->aws->shared->http, &http, err);
 }
