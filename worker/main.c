@@ -72,6 +72,7 @@ static void start(struct es_work *work, const struct es_job *job, struct es_task
     task->fetch.sink = &task->sink;
     task->fetch.http = work->http;
     task->fetch.describe = job->describe;
+    task->fetch.verbose = job->verbose;
     r = task->fn(&task->fetch, &err);
     if (r != ES_FETCH_PENDING)
         finish(task, r, &err);

@@ -34,9 +34,9 @@ static const char *method_of(const char *method)
     return NULL;
 }
 
-/* libcurl adds these by itself unless it is told not to: nothing is sent that was not asked for. */
+/* libcurl adds these by itself unless it is told not to: nothing is sent that was not asked for.
+ * The latter two come with a body only. */
 static const char *const suppressed[] = {"Accept:", "Expect:", "Content-Type:"};
-enum { SUPPRESSED = 3 };
 
 static bool gives(const struct es_http_request *request, const char *start)
 {
@@ -54,13 +54,13 @@ static int put_line(struct transfer *t, const char *line)
 /* libcurl only reads the list, so it may be one block that points into the cleansed text. */
 static int make_headers(struct transfer *t, const struct es_http_request *request)
 {
-    size_t n = 0;
+    size_t n = 0, suppress = t->method[0] == 'P' ? 3 : 1;
     const char *at;
 
     for (size_t i = 0; i < request->n_headers; i++, n++)
         if (put_line(t, request->headers[i]) < 0)
             return -ENOMEM;
-    for (size_t i = 0; i < SUPPRESSED; i++) {
+    for (size_t i = 0; i < suppress; i++) {
         if (gives(request, suppressed[i]))
             continue;
         if (put_line(t, suppressed[i]) < 0)

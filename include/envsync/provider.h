@@ -156,6 +156,7 @@ struct es_fetch {
     const char *cloud_region; /* from the instance data, or NULL */
     bool describe;            /* `check --credentials`: tell by notes which credentials would be
                                * used, fetch nothing else */
+    bool verbose;             /* es_sink_detail() is listened to */
     void *own;                /* the provider's, NULL at first; */
     void (*clear)(void *own); /* ended by this at the very end, where it is not NULL */
 };

@@ -101,7 +101,9 @@ int call_new(struct es_aws *aws, const struct es_aws_call *is, struct call **ret
         call_free(call);
         return es_nomem(err);
     }
-    r = es_aws_signer_hash(aws->shared->signer, call->is.body, call->body.len, call->hash, err);
+    r = call->body.len ? es_aws_signer_hash(aws->shared->signer, call->is.body, call->body.len,
+                                            call->hash, err)
+                       : 0;
     if (r < 0) {
         call_free(call);
         return r;
@@ -628,7 +630,7 @@ static void tell(const struct call *call, const struct es_http_answer *answer, c
     const struct es_fetch *fetch = call->aws->fetch;
     struct es_err said, ignored;
 
-    if (!fetch || !fetch->sink)
+    if (!fetch || !fetch->verbose)
         return;
     describe(call, answer, &said);
     es_sink_detail(fetch->sink, &ignored, "%s: %s, try %u: %s%s", call->endpoint.authority,
@@ -652,7 +654,7 @@ static void act(struct call *call, const struct es_http_answer *answer,
         es_http_deadline_ms(shared->http), es_http_random(shared->http), &delay);
 
     /* What the caller found wrong, and what came before the deadline, says more. */
-    if (!content_wrong(answer, seen) &&
+    if (verdict != ES_AWS_OK && !content_wrong(answer, seen) &&
         (answer->outcome != ES_HTTP_DEADLINE || call->last.class == ES_CLASSES))
         describe(call, answer, &call->last);
     switch (verdict) {

@@ -5,8 +5,8 @@
  * SERVICE is s3, ssm or secrets-manager. NAME is an option of every AWS source (region, endpoint,
  * profile, role_arn, ca_file, proxy) or one of: deadline (ms), count (calls at once), waves (so
  * many times), body, bucket, query (a=b), max (bytes), stream (1: on_data), home, describe (1),
- * pause (ms between waves). Files are opened as core would. Prints one line of JSON; details and
- * notes go to stderr. */
+ * pause (ms between waves), quiet (1). Files are opened as core would. Prints one line of JSON;
+ * details and notes go to stderr. */
 #include "providers/aws/client.h"
 #include "worker/http.h"
 
@@ -71,9 +71,10 @@ struct run {
     struct es_aws_error error;
 };
 
-static const char *const names[] = {"deadline", "count",  "waves", "body",     "bucket", "query",
-                                    "max",      "stream", "home",  "describe", "pause",  NULL};
-enum { DEADLINE, COUNT, WAVES, BODY, BUCKET, QUERY, MAX, STREAM, HOME, DESCRIBE, PAUSE };
+static const char *const names[] = {"deadline", "count", "waves",  "body", "bucket",
+                                    "query",    "max",   "stream", "home", "describe",
+                                    "pause",    "quiet", NULL};
+enum { DEADLINE, COUNT, WAVES, BODY, BUCKET, QUERY, MAX, STREAM, HOME, DESCRIBE, PAUSE, QUIET };
 
 static void set(struct run *run, const char *argument)
 {
@@ -284,6 +285,7 @@ int main(int argc, char **argv)
         run.r = es_aws_needs(&run.options, &surroundings, &needs, &run.err);
     fetch.n_files = open_files(&needs, files);
     fetch.http = run.http;
+    fetch.verbose = !number(&run, QUIET, 0);
     fetch.sink = (struct es_sink *)(void *)&run; /* only passed on */
     if (run.r == 0 && number(&run, DESCRIBE, 0))
         run.r = es_aws_describe(&fetch, &run.options, service_of(argv[i]), &run.err);
