@@ -26,7 +26,8 @@ static void fail(const char *what)
     exit(2);
 }
 
-static void say(const char *kind, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void say(const char *kind, const char *fmt,
+                                                      va_list args)
 {
     fprintf(stderr, "%s: ", kind);
     vfprintf(stderr, fmt, args);
