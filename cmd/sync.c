@@ -102,6 +102,7 @@ static int run(struct es_session *session, struct es_err *err)
                                      .dry = args->dry_run,
                                      .fresh = args->fresh,
                                      .release = args->release,
+                                     .verbose = args->verbose,
                                      .on_wait = es_session_on_wait,
                                      .data = session};
     struct es_err why;

@@ -114,7 +114,8 @@ static int run_worker(struct es_collecting *c, const struct es_files *files, int
                                  .files = files,
                                  .surroundings = &c->surroundings,
                                  .previous = c->plan->previous,
-                                 .describe = c->plan->describe};
+                                 .describe = c->plan->describe,
+                                 .verbose = c->plan->verbose};
     int r = es_worker_start(&worker, files, err);
 
     if (r == 0)

@@ -33,6 +33,7 @@ struct es_fetch_plan {
     int64_t deadline;
     bool look;     /* a dry run: mirrored files are compared, not written */
     bool describe; /* ask the sources only how they would authenticate */
+    bool verbose;  /* details are wanted */
     es_wait_fn *on_wait;
     void *data; /* for on_wait */
 };

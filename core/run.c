@@ -472,6 +472,7 @@ static int fetch(struct es_run *run, const struct es_run_options *options, struc
                                        .root = options->root,
                                        .deadline = options->deadline,
                                        .look = options->dry,
+                                       .verbose = options->verbose,
                                        .on_wait = options->on_wait,
                                        .data = options->data};
 

@@ -20,6 +20,7 @@ struct es_run_options {
     bool dry;
     bool fresh;    /* fetch, whatever fresh_for says */
     bool release;  /* end the hold of a rollback */
+    bool verbose;  /* details of each request are wanted */
     bool rollback; /* publish the previous set and hold it, instead */
     es_wait_fn *on_wait;
     void *data;

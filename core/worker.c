@@ -257,6 +257,8 @@ static int fill_job(struct es_value *job, const struct es_asked *asked, int64_t 
 
     if (r == 0)
         r = add_number(job, "describe", asked->describe);
+    if (r == 0)
+        r = add_number(job, "verbose", asked->verbose);
     if (r == 0 && asked->surroundings->home)
         r = add_text(job, "home", asked->surroundings->home);
     if (r == 0)

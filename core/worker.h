@@ -29,6 +29,7 @@ struct es_asked {
     const struct es_surroundings *surroundings;
     const struct es_previous *previous; /* or NULL */
     bool describe;
+    bool verbose;
 };
 int es_worker_send(struct es_worker *worker, const struct es_asked *asked, int64_t deadline,
                    struct es_err *err);

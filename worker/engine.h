@@ -43,6 +43,7 @@ struct transfer {
     struct es_buf got;
     size_t got_bytes;
     int status;
+    bool headed; /* the final answer's headers came to their end */
     bool in_body;
     enum es_http_outcome verdict; /* why a callback has stopped it; ES_HTTP_ANSWERED: none has */
 };

@@ -177,11 +177,13 @@ static int read_surroundings(const struct es_value *root, struct es_job *job, st
     const struct es_value *home = get(root, "home", ES_STRING);
     const struct es_value *milliseconds = get(root, "milliseconds", ES_INTEGER);
     const struct es_value *describe = get(root, "describe", ES_INTEGER);
+    const struct es_value *verbose = get(root, "verbose", ES_INTEGER);
 
-    if (!environment || !milliseconds || !describe)
+    if (!environment || !milliseconds || !describe || !verbose)
         return malformed(err);
     job->milliseconds = milliseconds->integer;
     job->describe = describe->integer != 0;
+    job->verbose = verbose->integer != 0;
     if (es_value_copy(&job->surroundings.environment, environment) < 0)
         return es_nomem(err);
     if (!home)

@@ -23,7 +23,8 @@ struct es_job {
     struct es_value root;
     struct es_surroundings surroundings;
     int64_t milliseconds; /* until the deadline */
-    bool describe;
+    bool verbose;         /* details are wanted */
+    bool describe;        /* tell which credentials would be used, fetch nothing */
     struct es_task *tasks;
     size_t n;
 };

@@ -233,13 +233,18 @@ void line_start(struct line *line)
     }
 }
 
+/* Falls fast and rises slowly: many connections at once make each other wait, and must not be taken
+ * for a reason to open more. */
 static void smooth(double *value, curl_off_t from_us, curl_off_t to_us)
 {
     double ms = (double)(to_us - from_us) / 1000;
 
     if (ms < 0.05)
         ms = 0.05;
-    *value = *value > 0 ? (3 * *value + ms) / 4 : ms;
+    if (*value <= 0)
+        *value = ms;
+    else
+        *value += (ms - *value) / (ms < *value ? 2 : 8);
 }
 
 static void measure(struct line *line, CURL *easy)

@@ -72,6 +72,7 @@ static void start(struct es_work *work, const struct es_job *job, struct es_task
     task->fetch.sink = &task->sink;
     task->fetch.http = work->http;
     task->fetch.describe = job->describe;
+    task->fetch.verbose = job->verbose;
     r = es_task_prepare(task, &err);
     if (r == 0)
         r = task->fn(&task->fetch, &err);

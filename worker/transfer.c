@@ -34,9 +34,9 @@ static const char *method_of(const char *method)
     return NULL;
 }
 
-/* libcurl adds these by itself unless it is told not to: nothing is sent that was not asked for. */
+/* libcurl adds these by itself unless it is told not to: nothing is sent that was not asked for.
+ * The latter two come with a body only. */
 static const char *const suppressed[] = {"Accept:", "Expect:", "Content-Type:"};
-enum { SUPPRESSED = 3 };
 
 static bool gives(const struct es_http_request *request, const char *start)
 {
@@ -54,13 +54,13 @@ static int put_line(struct transfer *t, const char *line)
 /* libcurl only reads the list, so it may be one block that points into the cleansed text. */
 static int make_headers(struct transfer *t, const struct es_http_request *request)
 {
-    size_t n = 0;
+    size_t n = 0, suppress = t->method[0] == 'P' ? 3 : 1;
     const char *at;
 
     for (size_t i = 0; i < request->n_headers; i++, n++)
         if (put_line(t, request->headers[i]) < 0)
             return -ENOMEM;
-    for (size_t i = 0; i < SUPPRESSED; i++) {
+    for (size_t i = 0; i < suppress; i++) {
         if (gives(request, suppressed[i]))
             continue;
         if (put_line(t, suppressed[i]) < 0)
@@ -168,6 +168,11 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
     if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
         es_buf_clear(&t->got_headers);
         t->status = status_of(line, len);
+        t->headed = false;
+        return len;
+    }
+    if (len <= 2 && (line[0] == '\r' || line[0] == '\n')) {
+        t->headed = true;
         return len;
     }
     colon = memchr(line, ':', len);
@@ -244,11 +249,23 @@ bool transfer_seat(struct transfer *t, struct seat *seat)
     return ok;
 }
 
+/* libcurl takes an answer that ends within its headers for a whole one, and a body without a length
+ * for whole where the connection ends. Neither can be told from one that was cut off. */
+static bool is_whole(const struct transfer *t)
+{
+    struct es_http_answer answer = {.headers = &t->got_headers};
+
+    if (!t->headed)
+        return false;
+    return t->got_bytes == 0 || es_http_header(&answer, "content-length") ||
+           es_http_header(&answer, "transfer-encoding");
+}
+
 static enum es_http_outcome judge(const struct transfer *t, CURLcode code)
 {
     switch (code) {
     case CURLE_OK:
-        return ES_HTTP_ANSWERED;
+        return is_whole(t) ? ES_HTTP_ANSWERED : ES_HTTP_BODY_BROKEN;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
         return ES_HTTP_NO_DNS;
@@ -290,7 +307,9 @@ void transfer_done(struct transfer *t, enum es_http_outcome outcome, CURLcode co
     if (t->seat) {
         curl_easy_getinfo(t->seat->easy, CURLINFO_NUM_CONNECTS, &connects);
         answer.reused = connects == 0;
-        answer.detail = t->seat->error[0] ? t->seat->error : curl_easy_strerror(code);
+        answer.detail = t->seat->error[0]  ? t->seat->error
+                        : code == CURLE_OK ? "cut off"
+                                           : curl_easy_strerror(code);
     }
     t->on_done(t->data, &answer);
 }

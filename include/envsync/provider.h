@@ -192,6 +192,7 @@ struct es_fetch {
     bool optional;            /* parts that are absent may be left out, with a note */
     bool describe;            /* `check --credentials`: tell by notes which credentials would be
                                * used, fetch nothing else */
+    bool verbose;             /* es_sink_detail() is listened to */
     void *own;                /* the provider's, NULL at first; */
     void (*clear)(void *own); /* ended by this at the very end, where it is not NULL */
 };

@@ -101,7 +101,9 @@ int call_new(struct es_aws *aws, const struct es_aws_call *is, struct call **ret
         call_free(call);
         return es_nomem(err);
     }
-    r = es_aws_signer_hash(aws->shared->signer, call->is.body, call->body.len, call->hash, err);
+    r = call->body.len ? es_aws_signer_hash(aws->shared->signer, call->is.body, call->body.len,
+                                            call->hash, err)
+                       : 0;
     if (r < 0) {
         call_free(call);
         return r;
@@ -379,153 +381,6 @@ static struct es_aws_answer judge(const struct call *call, const struct es_http_
     return seen;
 }
 
-/* What one try has come to, in words. Not yet what to do about it. */
-static void describe(const struct call *call, const struct es_http_answer *answer,
-                     struct es_err *ret)
-{
-    static const char *const words[] = {
-        [ES_HTTP_NO_DNS] = "its name is not known",
-        [ES_HTTP_NO_CONNECTION] = "no connection",
-        [ES_HTTP_TIMEOUT] = "timed out",
-        [ES_HTTP_DEADLINE] = "nothing came",
-        [ES_HTTP_TLS_BROKEN] = "TLS failed",
-        [ES_HTTP_CERTIFICATE] = "its certificate does not verify",
-        [ES_HTTP_BODY_BROKEN] = "its answer broke off",
-        [ES_HTTP_TOO_LARGE] = "its answer is too large",
-        [ES_HTTP_STOPPED] = "its answer was refused",
-        [ES_HTTP_FAULT] = "no memory",
-    };
-    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
-
-    if (answer->outcome != ES_HTTP_ANSWERED) {
-        es_fail(ret, ES_UNAVAILABLE, EIO, "%s (%.200s)", words[answer->outcome], answer->detail);
-        return;
-    }
-    es_aws_error_text(&call->error, &text);
-    es_fail(ret, ES_UNAVAILABLE, EIO, "status %d%s%s", answer->status, text.len ? ", " : "",
-            es_buf_str(&text));
-}
-
-static bool is_one_of(const char *code, const char *const *list)
-{
-    for (; *list; list++)
-        if (strcmp(code, *list) == 0)
-            return true;
-    return false;
-}
-
-static enum es_class class_of(const struct call *call, const struct es_http_answer *answer)
-{
-    static const char *const denied[] = {"AccessDenied",
-                                         "AccessDeniedException",
-                                         "UnrecognizedClientException",
-                                         "InvalidClientTokenId",
-                                         "InvalidAccessKeyId",
-                                         "InvalidSignatureException",
-                                         "IncompleteSignature",
-                                         "SignatureDoesNotMatch",
-                                         "AuthFailure",
-                                         "MissingAuthenticationToken",
-                                         "MissingAuthenticationTokenException",
-                                         "InvalidToken",
-                                         "InvalidIdentityToken",
-                                         "ExpiredToken",
-                                         "ExpiredTokenException",
-                                         "RequestTimeTooSkewed",
-                                         "OptInRequired",
-                                         NULL};
-    static const char *const absent[] = {"NoSuchKey",
-                                         "NoSuchBucket",
-                                         "NoSuchVersion",
-                                         "ParameterNotFound",
-                                         "ParameterVersionNotFound",
-                                         "ResourceNotFoundException",
-                                         NULL};
-    const char *code = call->error.code;
-
-    switch (answer->outcome) {
-    case ES_HTTP_CERTIFICATE:
-        return ES_DENIED;
-    case ES_HTTP_FAULT:
-        return ES_INTERNAL;
-    case ES_HTTP_ANSWERED:
-        break;
-    default:
-        return ES_INVALID;
-    }
-    if (is_one_of(code, denied))
-        return ES_DENIED;
-    if (is_one_of(code, absent))
-        return ES_ABSENT;
-    if (strcmp(call->is.method, "HEAD") == 0 && answer->status == 404)
-        return ES_ABSENT;
-    return (answer->status == 401 || answer->status == 403) &&
-                   (*code || strcmp(call->is.method, "HEAD") == 0)
-               ? ES_DENIED
-               : ES_INVALID;
-}
-
-static bool is_expired(const char *code)
-{
-    return strcmp(code, "ExpiredToken") == 0 || strcmp(code, "ExpiredTokenException") == 0;
-}
-
-/* What could be allowed, as far as the denial itself or the caller knows it. */
-static void advise(const struct call *call, struct es_buf *out)
-{
-    const char *code = call->error.code;
-    const char *action = call->error.action[0] ? call->error.action : call->is.allow;
-    const char *resource = call->error.resource[0] ? call->error.resource : call->is.allow_resource;
-
-    if (strncmp(code, "AccessDenied", 12) == 0 || !*code) {
-        if (action)
-            es_buf_printf(out, ": allow %s%s%s", action, resource ? " on " : "",
-                          resource ? resource : "");
-    } else if (is_expired(code) && call->aws->creds) {
-        es_buf_printf(out, ": the credentials from %s have expired",
-                      es_aws_creds_link(call->aws->creds)->what);
-    } else if (strcmp(code, "RequestTimeTooSkewed") == 0) {
-        es_buf_puts(out, ": the clock of this host is wrong");
-    } else if (call->aws->creds) {
-        es_buf_printf(out, ": the credentials from %s are not accepted",
-                      es_aws_creds_link(call->aws->creds)->what);
-    }
-}
-
-static int final_error(const struct call *call, const struct es_http_answer *answer,
-                       struct es_err *err)
-{
-    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
-    enum es_class class = class_of(call, answer);
-    int number = class == ES_DENIED ? EACCES : class == ES_ABSENT ? ENOENT : EBADMSG;
-    struct es_err what;
-
-    describe(call, answer, &what);
-    if (answer->outcome == ES_HTTP_ANSWERED && call->error.code[0]) {
-        es_aws_error_text(&call->error, &text);
-        if (class == ES_DENIED)
-            advise(call, &text);
-        return es_fail(err, class, number, "%s", es_buf_str(&text));
-    }
-    if (class == ES_DENIED && answer->outcome == ES_HTTP_ANSWERED)
-        advise(call, &text);
-    if (answer->outcome == ES_HTTP_CERTIFICATE)
-        es_buf_puts(&text, "; where it is a private one, set ca_file");
-    return es_fail(err, class, number, "%s %s: %s%s", call->endpoint.authority,
-                   class == ES_INVALID && answer->outcome == ES_HTTP_ANSWERED
-                       ? "gives no answer of AWS's"
-                       : "was asked",
-                   what.msg, es_buf_str(&text));
-}
-
-static int over(const struct call *call, struct es_err *err)
-{
-    return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT,
-                   "no good answer from %s until the deadline; last: %s, %u %s",
-                   call->endpoint.authority, call->last.class == ES_CLASSES ? "" : call->last.msg,
-                   call->tries, call->tries == 1 ? "try" : "tries");
-}
-
 /* ---- repairs ---- */
 
 static void again(void *data)
@@ -569,19 +424,32 @@ static void on_head(void *data, const struct es_http_answer *answer)
 
 static int ask_head(struct call *call, struct es_err *err)
 {
-    ES_CLEANUP(es_buf_done) struct es_buf url = {0};
+    ES_CLEANUP(es_aws_signed_done) struct es_aws_signed with = {0};
+    ES_CLEANUP(header_lines_done) struct header_lines lines = {.n = 0};
+    ES_CLEANUP(es_buf_done) struct es_buf url = {0}, path = {0};
+    struct es_aws_request request = {.method = "HEAD", .host = call->endpoint.authority};
     struct es_http_request http = {
         .method = "HEAD",
+        .headers = lines.lines,
         .flags = call->endpoint.tls ? 0 : ES_HTTP_PLAIN_OK,
         .ca = call->aws->ca,
         .proxy = call->aws->proxy,
         .on_done = on_head,
         .data = call,
     };
+    int r;
 
-    if (es_buf_printf(&url, "%s://%s%s/", call->endpoint.tls ? "https" : "http",
-                      call->endpoint.authority, call->endpoint.base) < 0)
+    if (es_buf_printf(&path, "%s/", call->endpoint.base) < 0)
         return es_nomem(err);
+    request.path = es_buf_str(&path);
+    r = sign(call, &request, &with, err);
+    if (r < 0)
+        return r;
+    if (make_lines(&lines, NULL, 0, &with) < 0 ||
+        es_buf_printf(&url, "%s://%s%s", call->endpoint.tls ? "https" : "http",
+                      call->endpoint.authority, es_buf_str(&with.target)) < 0)
+        return es_nomem(err);
+    http.n_headers = lines.n;
     http.url = es_buf_str(&url);
     return es_http_send(call->aws->shared->http, &http, err);
 }
@@ -615,9 +483,9 @@ static void tell(const struct call *call, const struct es_http_answer *answer, c
     const struct es_fetch *fetch = call->aws->fetch;
     struct es_err said, ignored;
 
-    if (!fetch || !fetch->sink)
+    if (!fetch || !fetch->verbose)
         return;
-    describe(call, answer, &said);
+    call_describe(call, answer, &said);
     es_sink_detail(fetch->sink, &ignored, "%s: %s, try %u: %s%s", call->endpoint.authority,
                    call->is.operation ? call->is.operation : call->is.method, call->tries, said.msg,
                    what);
@@ -639,9 +507,9 @@ static void act(struct call *call, const struct es_http_answer *answer,
         es_http_deadline_ms(shared->http), es_http_random(shared->http), &delay);
 
     /* What the caller found wrong, and what came before the deadline, says more. */
-    if (!content_wrong(answer, seen) &&
+    if (verdict != ES_AWS_OK && !content_wrong(answer, seen) &&
         (answer->outcome != ES_HTTP_DEADLINE || call->last.class == ES_CLASSES))
-        describe(call, answer, &call->last);
+        call_describe(call, answer, &call->last);
     switch (verdict) {
     case ES_AWS_OK:
         tell(call, answer, "");
@@ -669,10 +537,10 @@ static void act(struct call *call, const struct es_http_answer *answer,
         return;
     case ES_AWS_FATAL:
         tell(call, answer, "");
-        call_end(call, final_error(call, answer, &err), &err, answer);
+        call_end(call, call_refused(call, answer, &err), &err, answer);
         return;
     case ES_AWS_OVER:
-        call_end(call, over(call, &err), &err, answer);
+        call_end(call, call_over(call, &err), &err, answer);
         return;
     }
 }

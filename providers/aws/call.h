@@ -51,6 +51,12 @@ void call_go(struct call *call);
 void call_end(struct call *call, int r, const struct es_err *err,
               const struct es_http_answer *answer);
 
+/* words.c: what one try has come to; the error that an answer is; the one that time is. */
+void call_describe(const struct call *call, const struct es_http_answer *answer,
+                   struct es_err *ret);
+int call_refused(const struct call *call, const struct es_http_answer *answer, struct es_err *err);
+int call_over(const struct call *call, struct es_err *err);
+
 /* client.c: sends the call, or lets it wait for region and keys. */
 void client_advance(struct call *call);
 void client_drop(struct call *call); /* out of the client's list */

@@ -470,8 +470,11 @@ static int find_base(const struct es_aws_settings *settings, struct es_aws_link 
         r = from_web_identity(settings, ret, err);
     if (r == 0 && !*ret)
         r = from_container(settings, ret, err);
-    if (r == 0 && !*ret)
+    if (r == 0 && !*ret) {
         r = from_imds(settings, ret, err);
+        if (*ret)
+            (*ret)->implied = true;
+    }
     if (r == 0 && !*ret)
         return es_fail(err, ES_DENIED, EACCES,
                        "no credentials: none in environment and profiles, and the metadata service "

@@ -29,6 +29,7 @@ struct es_aws_link {
     char *role_arn, *session, *external_id;
     char *token_path; /* web identity: named by a profile; NULL: the handed over file */
     char *url;        /* container */
+    bool implied;     /* nobody named it: the end of the chain */
     int duration;     /* seconds, 0: STS's own */
     struct es_aws_link *base;
 };

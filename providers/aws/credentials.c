@@ -7,11 +7,8 @@
  *     serve on, also a little beyond their time: the metadata service hands out stale ones in an
  *     outage on purpose. At most once a minute, since a role may give 15 minutes and no more.
  *
- * Keys from the network are checked for shape: printable, bounded. No message holds one. */
+ * No message holds a key. */
 #include "inner.h"
-
-#include "date.h"
-#include "envsync/format.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,79 +58,6 @@ struct es_aws_creds {
 };
 
 static void begin(struct es_aws_creds *creds);
-
-/* ---- documents that hold keys ---- */
-
-static const struct es_buf *member(const struct es_value *root, const char *name)
-{
-    const struct es_value *value = es_table_get(root, name);
-
-    return value && value->type == ES_STRING && value->text.len ? &value->text : NULL;
-}
-
-static bool is_plain(const struct es_buf *text)
-{
-    for (size_t i = 0; i < text->len; i++)
-        if ((unsigned char)text->data[i] <= ' ' || (unsigned char)text->data[i] >= 0x7f)
-            return false;
-    return true;
-}
-
-static int copy(struct es_buf *to, const struct es_buf *from, struct es_err *err)
-{
-    if (!from)
-        return 0;
-    if (!is_plain(from))
-        return es_fail(err, ES_INVALID, EBADMSG, "credentials with a character that none have");
-    return es_buf_append(to, from->data, from->len) < 0 ? es_nomem(err) : 0;
-}
-
-static int read_expiry(const struct es_value *root, int64_t *ret, struct es_err *err)
-{
-    const struct es_buf *text = member(root, "Expiration");
-    int64_t ms;
-
-    *ret = 0;
-    if (!text)
-        return 0;
-    if (!es_aws_date_iso(es_buf_str(text), &ms))
-        return es_fail(err, ES_INVALID, EBADMSG, "credentials with an Expiration that is no time");
-    *ret = ms / 1000;
-    return 0;
-}
-
-int es_aws_keys_read(const char *text, size_t len, bool process, struct es_aws_keys *ret,
-                     int64_t *ret_expires, struct es_err *err)
-{
-    ES_CLEANUP(es_value_done) struct es_value root = {0};
-    ES_CLEANUP(es_aws_keys_done) struct es_aws_keys keys = {0};
-    const struct es_value *version;
-    int64_t expires = 0;
-    int r;
-
-    es_value_set_table(&root);
-    if (es_format_json.read(text, len, &root, err) < 0 || root.type != ES_TABLE)
-        return es_fail(err, ES_INVALID, EBADMSG, "what came in place of credentials is no JSON");
-    version = es_table_get(&root, "Version");
-    if (process && (!version || version->type != ES_INTEGER || version->integer != 1))
-        return es_fail(err, ES_INVALID, EBADMSG, "it printed no Version 1");
-    if (!member(&root, "AccessKeyId") || !member(&root, "SecretAccessKey"))
-        return es_fail(err, ES_INVALID, ENOENT, "no keys are in what it gave%s",
-                       member(&root, "Code") ? ", but a code of failure" : "");
-    r = copy(&keys.id, member(&root, "AccessKeyId"), err);
-    if (r == 0)
-        r = copy(&keys.secret, member(&root, "SecretAccessKey"), err);
-    if (r == 0)
-        r = copy(&keys.token, member(&root, process ? "SessionToken" : "Token"), err);
-    if (r == 0)
-        r = read_expiry(&root, &expires, err);
-    if (r < 0)
-        return r;
-    *ret = keys;
-    keys = (struct es_aws_keys){0};
-    *ret_expires = expires;
-    return 0;
-}
 
 /* ---- the end of a fetch ---- */
 
@@ -323,7 +247,7 @@ static void imds_failed(struct es_aws_creds *creds, int r, const struct es_err *
 {
     struct es_err why = *err;
 
-    if (r == -EHOSTUNREACH && creds->link == creds->top && why.class == ES_UNAVAILABLE &&
+    if (r == -EHOSTUNREACH && creds->link->implied && why.class == ES_UNAVAILABLE &&
         es_http_now_ms(creds->shared->http) < es_http_deadline_ms(creds->shared->http)) {
         why.class = ES_DENIED;
         es_context(&why, "no credentials: none in environment and profiles, and");

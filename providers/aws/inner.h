@@ -58,12 +58,14 @@ void es_aws_process_free(struct es_aws_process *process); /* kills it; NULL is f
 /* Splits as a shell would, without its expansions. *ret: NULL-terminated, freed as one block. */
 int es_aws_argv_split(const char *command, char ***ret, struct es_err *err);
 
-/* ---- credentials.c ---- */
+/* ---- keys.c ---- */
 
 /* Keys as a document: of a container, the metadata service ("Token"), or a process
  * ("SessionToken", Version 1). *ret_expires: seconds since 1970, 0 for never. ES_INVALID. */
 int es_aws_keys_read(const char *text, size_t len, bool process, struct es_aws_keys *ret,
                      int64_t *ret_expires, struct es_err *err);
+
+/* ---- credentials.c ---- */
 
 typedef void es_aws_creds_fn(void *data, int r, const struct es_err *err);
 struct es_aws_creds;

@@ -190,6 +190,8 @@ int es_aws_process_start(struct es_http *http, const char *command, const char *
         return es_nomem(err);
     *process = (struct es_aws_process){.http = http, .out = -1, .fn = fn, .data = data};
     process->until_ms = es_http_now_ms(http) + MAX_MS;
+    if (process->until_ms > es_http_deadline_ms(http))
+        process->until_ms = es_http_deadline_ms(http);
     if (pipe2(out, O_CLOEXEC) < 0) {
         free(process);
         return es_fail_errno(err, ES_INTERNAL, errno, "pipe");
