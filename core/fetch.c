@@ -85,7 +85,8 @@ static int take_record(struct collecting *c, struct es_cursor *in, struct es_err
     return 0;
 }
 
-static int take_note(struct collecting *c, struct es_cursor *in, struct es_err *err)
+static int take_note(struct collecting *c, struct es_cursor *in, enum es_level level,
+                     struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     uint32_t source;
@@ -93,8 +94,8 @@ static int take_note(struct collecting *c, struct es_cursor *in, struct es_err *
     if (es_get_u32(in, &source) < 0 || es_get_bytes(in, &text) < 0 ||
         source >= c->config->n_sources)
         return bad_frame(err);
-    es_report_add(c->report, ES_LEVEL_NOTICE, "source %s: %.*s", c->config->sources[source].name,
-                  ES_ERR_MAX, es_buf_str(&text));
+    es_report_add(c->report, level, "source %s: %.*s", c->config->sources[source].name, ES_ERR_MAX,
+                  es_buf_str(&text));
     return 0;
 }
 
@@ -134,7 +135,9 @@ static int take(struct collecting *c, enum es_frame type, struct es_cursor *in, 
     case ES_FRAME_RECORD:
         return take_record(c, in, err);
     case ES_FRAME_NOTE:
-        return take_note(c, in, err);
+        return take_note(c, in, ES_LEVEL_NOTICE, err);
+    case ES_FRAME_DETAIL:
+        return take_note(c, in, ES_LEVEL_INFO, err);
     case ES_FRAME_DONE:
         return take_done(c, in, err);
     case ES_FRAME_END:

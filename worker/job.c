@@ -85,10 +85,12 @@ static int read_surroundings(const struct es_value *root, struct es_job *job, st
     const struct es_value *environment = get(root, "environment", ES_TABLE);
     const struct es_value *home = get(root, "home", ES_STRING);
     const struct es_value *milliseconds = get(root, "milliseconds", ES_INTEGER);
+    const struct es_value *describe = get(root, "describe", ES_BOOLEAN);
 
     if (!environment || !milliseconds)
         return malformed(err);
     job->milliseconds = milliseconds->integer;
+    job->describe = describe && describe->boolean;
     if (es_value_copy(&job->surroundings.environment, environment) < 0)
         return es_nomem(err);
     if (!home)

@@ -3,6 +3,7 @@
 #define ENVSYNC_WORKER_JOB_H
 
 #include "envsync/provider.h"
+#include "sink.h"
 
 /* One source to be fetched. Strings are borrowed from the job's value. */
 struct es_task {
@@ -11,13 +12,17 @@ struct es_task {
     es_fetch_fn *fn;
     void *state;
     struct es_file *files;
+    struct es_sink sink;
     struct es_fetch fetch; /* what fn works on; completed by the worker */
+    struct es_work *work;  /* the worker's own */
+    bool finished;
 };
 
 struct es_job {
     struct es_value root;
     struct es_surroundings surroundings;
     int64_t milliseconds; /* until the deadline */
+    bool describe;        /* tell which credentials would be used, fetch nothing */
     struct es_task *tasks;
     size_t n;
 };

@@ -12,28 +12,28 @@
 
 enum { FLUSH_AT = 60000 };
 
-static int flush(struct es_sink *sink, struct es_err *err)
+static int flush(struct es_pipe *pipe, struct es_err *err)
 {
     size_t at = 0;
 
-    while (at < sink->out.len) {
-        ssize_t n = write(sink->fd, sink->out.data + at, sink->out.len - at);
+    while (at < pipe->out.len) {
+        ssize_t n = write(pipe->fd, pipe->out.data + at, pipe->out.len - at);
 
         if (n < 0 && errno != EINTR)
             return es_fail_errno(err, ES_INTERNAL, errno, "writing records");
         if (n > 0)
             at += (size_t)n;
     }
-    es_buf_clear(&sink->out);
+    es_buf_clear(&pipe->out);
     return 0;
 }
 
-static int send(struct es_sink *sink, enum es_frame type, const struct es_buf *payload,
+static int send(struct es_pipe *pipe, enum es_frame type, const struct es_buf *payload,
                 struct es_err *err)
 {
-    if (es_put_frame(&sink->out, type, payload) < 0)
+    if (es_put_frame(&pipe->out, type, payload) < 0)
         return es_nomem(err);
-    return sink->out.len >= FLUSH_AT ? flush(sink, err) : 0;
+    return pipe->out.len >= FLUSH_AT ? flush(pipe, err) : 0;
 }
 
 int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_err *err)
@@ -49,30 +49,51 @@ int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_
         return es_nomem(err);
     if (payload.len + 1 > ES_MAX_FRAME)
         return es_fail(err, ES_INVALID, EMSGSIZE, "a value is larger than 1 MiB");
-    sink->records++;
-    sink->bytes += payload.len - record->object.len - record->version.len;
-    if (sink->records > ES_MAX_RECORDS)
+    sink->pipe->records++;
+    sink->pipe->bytes += payload.len - record->object.len - record->version.len;
+    if (sink->pipe->records > ES_MAX_RECORDS)
         return es_fail(err, ES_INVALID, EMSGSIZE, "more than %d keys in one run", ES_MAX_RECORDS);
-    if (sink->bytes > 2 * (size_t)ES_MAX_TOTAL)
+    if (sink->pipe->bytes > 2 * (size_t)ES_MAX_TOTAL)
         return es_fail(err, ES_INVALID, EMSGSIZE, "more than %d MiB in one run",
                        ES_MAX_TOTAL >> 20);
-    return send(sink, ES_FRAME_RECORD, &payload, err);
+    return send(sink->pipe, ES_FRAME_RECORD, &payload, err);
+}
+
+__attribute__((format(printf, 4, 0))) static int
+say(struct es_sink *sink, enum es_frame type, struct es_err *err, const char *fmt, va_list args)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
+    char text[ES_ERR_MAX];
+
+    /* Counted apart: details must not leave notes without room. */
+    if ((type == ES_FRAME_NOTE ? sink->pipe->notes++ : sink->pipe->details++) >= ES_MAX_NOTES)
+        return 0;
+    vsnprintf(text, sizeof text, fmt, args);
+    if (es_put_u32(&payload, sink->source) < 0 || es_put_bytes(&payload, text, strlen(text)) < 0)
+        return es_nomem(err);
+    return send(sink->pipe, type, &payload, err);
 }
 
 int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
 {
-    ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
-    char text[ES_ERR_MAX];
     va_list args;
+    int r;
 
-    if (sink->notes++ >= ES_MAX_NOTES)
-        return 0;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    r = say(sink, ES_FRAME_NOTE, err, fmt, args);
     va_end(args);
-    if (es_put_u32(&payload, sink->source) < 0 || es_put_bytes(&payload, text, strlen(text)) < 0)
-        return es_nomem(err);
-    return send(sink, ES_FRAME_NOTE, &payload, err);
+    return r;
+}
+
+int es_sink_detail(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
+{
+    va_list args;
+    int r;
+
+    va_start(args, fmt);
+    r = say(sink, ES_FRAME_DETAIL, err, fmt, args);
+    va_end(args);
+    return r;
 }
 
 static int put_failure(struct es_buf *payload, const struct es_err *failure)
@@ -89,29 +110,29 @@ int es_sink_finish(struct es_sink *sink, const struct es_err *failure, struct es
     if (es_put_u32(&payload, sink->source) < 0 || es_put_u8(&payload, failure != NULL) < 0 ||
         (failure && put_failure(&payload, failure) < 0))
         return es_nomem(err);
-    return send(sink, ES_FRAME_DONE, &payload, err);
+    return send(sink->pipe, ES_FRAME_DONE, &payload, err);
 }
 
-int es_sink_end(struct es_sink *sink, struct es_err *err)
+int es_pipe_end(struct es_pipe *pipe, struct es_err *err)
 {
     static const struct es_buf nothing;
-    int r = send(sink, ES_FRAME_END, &nothing, err);
+    int r = send(pipe, ES_FRAME_END, &nothing, err);
 
-    return r < 0 ? r : flush(sink, err);
+    return r < 0 ? r : flush(pipe, err);
 }
 
-int es_sink_fatal(struct es_sink *sink, const struct es_err *failure, struct es_err *err)
+int es_pipe_fatal(struct es_pipe *pipe, const struct es_err *failure, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
     int r;
 
     if (put_failure(&payload, failure) < 0)
         return es_nomem(err);
-    r = send(sink, ES_FRAME_FATAL, &payload, err);
-    return r < 0 ? r : flush(sink, err);
+    r = send(pipe, ES_FRAME_FATAL, &payload, err);
+    return r < 0 ? r : flush(pipe, err);
 }
 
-void es_sink_done(struct es_sink *sink)
+void es_pipe_done(struct es_pipe *pipe)
 {
-    es_buf_done(&sink->out);
+    es_buf_done(&pipe->out);
 }

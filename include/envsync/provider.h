@@ -150,7 +150,7 @@ int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_
 int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same for what only matters to who asked for details (-v). */
+/* The same, shown with -v only. */
 int es_sink_detail(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -54,6 +54,7 @@ enum es_frame {
     ES_FRAME_NOTE,    /* u32 source, bytes text */
     ES_FRAME_DONE,    /* u32 source, u8 failed; if failed: u8 class, bytes message */
     ES_FRAME_END,     /* empty: every source is done */
+    ES_FRAME_DETAIL,  /* as ES_FRAME_NOTE, for -v */
     ES_FRAME_FATAL,   /* u8 class, bytes message: the worker cannot work at all */
 };
 int es_put_frame(struct es_buf *out, enum es_frame type, const struct es_buf *payload);
