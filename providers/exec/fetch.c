@@ -91,6 +91,7 @@ static void run_free(void *own)
 {
     struct run *run = own;
 
+    es_http_forget(run->fetch->http, run);
     es_buf_done(&run->text);
     free(run);
 }

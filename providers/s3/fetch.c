@@ -328,9 +328,12 @@ static enum es_aws_addressing addressing(const char *word)
 int es_fetch_s3(struct es_fetch *fetch, struct es_err *err)
 {
     const struct es_s3_options *options = fetch->state;
-    struct es_s3_run *run = calloc(1, sizeof *run);
+    struct es_s3_run *run;
     int r;
 
+    if (fetch->describe)
+        return es_aws_describe(fetch, &options->aws, ES_AWS_S3, err);
+    run = calloc(1, sizeof *run);
     if (!run)
         return es_nomem(err);
     run->fetch = fetch;
@@ -343,7 +346,7 @@ int es_fetch_s3(struct es_fetch *fetch, struct es_err *err)
     if (r == 0)
         r = es_aws_new(fetch, &options->aws, ES_AWS_S3, addressing(options->addressing), &run->aws,
                        err);
-    if (r == 0 && !fetch->describe)
+    if (r == 0)
         r = list(run, NULL, err);
     run->over = r < 0; /* what was sent already comes to nothing */
     return r < 0 ? r : ES_FETCH_PENDING;

@@ -166,7 +166,7 @@ static int resource_of(const struct run *run, const char *id, struct es_buf *out
     if (strncmp(id, "arn:", 4) == 0)
         return es_buf_puts(out, id);
     return es_buf_printf(out, "arn:%s:secretsmanager:%s:*:secret:%s-*",
-                         partition ? partition : "aws", region ? region : "*", id);
+                         partition ? partition : "aws", region && *region ? region : "*", id);
 }
 
 static int send(struct run *run, const char *operation, const char *id, const struct es_buf *body,
@@ -372,20 +372,24 @@ static int start(struct run *run, struct es_err *err)
 
 int es_fetch_secrets_manager(struct es_fetch *fetch, struct es_err *err)
 {
-    struct run *run = calloc(1, sizeof *run);
+    const struct es_secrets_manager_options *options = fetch->state;
+    struct run *run;
     int r;
 
+    if (fetch->describe)
+        return es_aws_describe(fetch, &options->aws, ES_AWS_SECRETS_MANAGER, err);
+    run = calloc(1, sizeof *run);
     if (!run)
         return es_nomem(err);
     run->fetch = fetch;
-    run->options = fetch->state;
+    run->options = options;
     fetch->own = run;
     fetch->clear = run_free;
     r = want_all(run, err);
     if (r == 0)
-        r = es_aws_new(fetch, &run->options->aws, ES_AWS_SECRETS_MANAGER, ES_AWS_ADDRESS_AUTO,
-                       &run->aws, err);
-    if (r == 0 && !fetch->describe)
+        r = es_aws_new(fetch, &options->aws, ES_AWS_SECRETS_MANAGER, ES_AWS_ADDRESS_AUTO, &run->aws,
+                       err);
+    if (r == 0)
         r = start(run, err);
     run->over = r < 0; /* what was sent already comes to nothing */
     return r < 0 ? r : ES_FETCH_PENDING;

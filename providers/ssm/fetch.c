@@ -178,8 +178,8 @@ int es_ssm_resource(const struct es_ssm_run *run, const char *name, size_t len, 
     const char *partition = es_aws_partition(run->aws), *region = es_aws_region(run->aws);
 
     return es_buf_printf(out, "arn:%s:ssm:%s:*:parameter%s%.*s", partition ? partition : "aws",
-                         region ? region : "*", len > 0 && name[0] == '/' ? "" : "/", (int)len,
-                         name);
+                         region && *region ? region : "*", len > 0 && name[0] == '/' ? "" : "/",
+                         (int)len, name);
 }
 
 /* ---- the source ---- */
@@ -200,18 +200,22 @@ static void run_free(void *own)
 
 int es_fetch_ssm(struct es_fetch *fetch, struct es_err *err)
 {
-    struct es_ssm_run *run = calloc(1, sizeof *run);
+    const struct es_ssm_options *options = fetch->state;
+    struct es_ssm_run *run;
     int r;
 
+    if (fetch->describe)
+        return es_aws_describe(fetch, &options->aws, ES_AWS_SSM, err);
+    run = calloc(1, sizeof *run);
     if (!run)
         return es_nomem(err);
     run->fetch = fetch;
-    run->options = fetch->state;
+    run->options = options;
     fetch->own = run;
     fetch->clear = run_free;
-    r = es_aws_new(fetch, &run->options->aws, ES_AWS_SSM, ES_AWS_ADDRESS_AUTO, &run->aws, err);
-    if (r == 0 && !fetch->describe)
-        r = run->options->path ? es_ssm_by_path(run, err) : es_ssm_by_names(run, err);
+    r = es_aws_new(fetch, &options->aws, ES_AWS_SSM, ES_AWS_ADDRESS_AUTO, &run->aws, err);
+    if (r == 0)
+        r = options->path ? es_ssm_by_path(run, err) : es_ssm_by_names(run, err);
     run->over = r < 0; /* what was sent already comes to nothing */
     return r < 0 ? r : ES_FETCH_PENDING;
 }

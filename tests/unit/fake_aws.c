@@ -46,6 +46,13 @@ int es_aws_new(struct es_fetch *fetch, const struct es_aws_options *options,
     return 0;
 }
 
+int es_aws_describe(struct es_fetch *fetch, const struct es_aws_options *options,
+                    enum es_aws_service service, struct es_err *err)
+{
+    (void)options;
+    return es_sink_note(fetch->sink, err, "service %d", (int)service);
+}
+
 void es_aws_free(struct es_aws *aws)
 {
     (void)aws;

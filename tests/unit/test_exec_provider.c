@@ -52,6 +52,12 @@ int es_http_after(struct es_http *http, int ms, void (*fn)(void *data), void *da
     return 0;
 }
 
+void es_http_forget(struct es_http *http, const void *data)
+{
+    if (http->data == data)
+        http->fn = NULL;
+}
+
 void es_fetch_finish(struct es_fetch *fetch, int r, const struct es_err *err)
 {
     (void)fetch;

@@ -931,6 +931,19 @@ static void keys_from_outside_the_prefix_or_twice_are_no_listing(void **state)
     }
 }
 
+static void check_with_credentials_asks_for_nothing(void **state)
+{
+    WORLD(w, NULL, "*");
+    char note[32];
+
+    (void)state;
+    snprintf(note, sizeof note, "service %d", (int)ES_AWS_S3);
+    w.fetch.describe = true;
+    assert_int_equal(run(&w), 0);
+    assert_true(fake_sink_noted(&w.sink, note));
+    assert_int_equal(fake_n_calls, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -971,6 +984,7 @@ int main(void)
         cmocka_unit_test(refusals_name_bucket_prefix_or_object),
         cmocka_unit_test(an_error_in_a_200_is_tried_again),
         cmocka_unit_test(keys_from_outside_the_prefix_or_twice_are_no_listing),
+        cmocka_unit_test(check_with_credentials_asks_for_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

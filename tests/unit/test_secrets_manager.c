@@ -409,6 +409,19 @@ static void an_optional_source_does_without_the_missing_ones(void **state)
     assert_true(fake_sink_noted(&w.sink, "not there: b"));
 }
 
+static void check_with_credentials_asks_for_nothing(void **state)
+{
+    WORLD(w, (char *)"a");
+    char note[32];
+
+    (void)state;
+    snprintf(note, sizeof note, "service %d", (int)ES_AWS_SECRETS_MANAGER);
+    w.fetch.describe = true;
+    assert_int_equal(run(&w, NULL), 0);
+    assert_true(fake_sink_noted(&w.sink, note));
+    assert_int_equal(fake_n_calls, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +439,7 @@ int main(void)
         cmocka_unit_test(batches_that_are_not_awss_are_invalid),
         cmocka_unit_test(denied_by_iam_by_kms_and_missing_are_told_apart),
         cmocka_unit_test(an_optional_source_does_without_the_missing_ones),
+        cmocka_unit_test(check_with_credentials_asks_for_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -507,6 +507,19 @@ static void a_record_that_the_sink_refuses_names_the_parameter(void **state)
     assert_says(&w, run(&w, say), ES_INVALID, "/foo/a: a: refused");
 }
 
+static void check_with_credentials_asks_for_nothing(void **state)
+{
+    BY_PATH(w, "/foo");
+    char note[32];
+
+    (void)state;
+    snprintf(note, sizeof note, "service %d", (int)ES_AWS_SSM);
+    w.fetch.describe = true;
+    assert_int_equal(run(&w, NULL), 0);
+    assert_true(fake_sink_noted(&w.sink, note));
+    assert_int_equal(fake_n_calls, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +542,7 @@ int main(void)
         cmocka_unit_test(a_partial_or_foreign_batch_is_invalid),
         cmocka_unit_test(denied_by_iam_by_kms_and_missing_are_told_apart),
         cmocka_unit_test(a_record_that_the_sink_refuses_names_the_parameter),
+        cmocka_unit_test(check_with_credentials_asks_for_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
