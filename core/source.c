@@ -162,9 +162,10 @@ static int compile_mirror(const struct es_config *config, struct es_source *sour
     const struct es_value *group = es_table_get(table, "group");
     int r = 0;
 
-    if (source->provider->mirror)
+    if (source->provider->mirror && source->provider->mirror(source->state)) {
         source->mirror = *source->provider->mirror(source->state);
-    source->mirrors = source->mirror.dir != NULL;
+        source->mirrors = true;
+    }
     source->mirror_gid = config->gid;
     if (!source->mirrors)
         return 0;

@@ -40,9 +40,17 @@ bool es_temp_name(const char *name)
            strncmp(name + len - tail, TEMP_MARK, strlen(TEMP_MARK)) == 0;
 }
 
+/* As much of the target's name as leaves room for the rest. */
+static size_t kept_of(const char *base)
+{
+    size_t len = strlen(base), room = NAME_MAX - 1 - strlen(TEMP_MARK) - TEMP_RANDOM;
+
+    return len < room ? len : room;
+}
+
 static bool is_temp_of(const char *name, const char *base)
 {
-    size_t len = strlen(base);
+    size_t len = kept_of(base);
 
     return es_temp_name(name) && strncmp(name + 1, base, len) == 0 &&
            strlen(name) == 1 + len + strlen(TEMP_MARK) + TEMP_RANDOM;
@@ -107,9 +115,7 @@ static int make(struct es_temp *temp, const char *path, struct es_err *err)
     for (unsigned tries = 0; tries < 100; tries++) {
         if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
             return es_write_failed(path, errno, "random name", err);
-        n = snprintf(name, sizeof name, ".%s" TEMP_MARK, temp->base);
-        if (n < 0 || (size_t)n + TEMP_RANDOM >= sizeof name)
-            return es_write_failed(path, ENAMETOOLONG, "temporary file", err);
+        n = snprintf(name, sizeof name, ".%.*s" TEMP_MARK, (int)kept_of(temp->base), temp->base);
         for (size_t i = 0; i < TEMP_RANDOM; i++)
             name[n++] = letters[random[i] % (sizeof letters - 1)];
         name[n] = '\0';

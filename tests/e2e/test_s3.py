@@ -240,7 +240,7 @@ def test_archived_objects_are_skipped_by_mirror_and_66_for_merge(s3, gateway):
 
 def test_a_large_object_streams_through_in_constant_memory(s3, gateway):
     size = 256 << 20
-    fill(gateway, {"large": {"size": size, "checksum": "crc64nvme"}})
+    fill(gateway, {"large": {"size": size, "checksum": "sha256"}})
     config = s3.scratch.config(SETTINGS.replace("{options}", MIRROR))
     process = subprocess.Popen([*s3.envsync.command, "-c", config, "--root", s3.scratch.root],
                                env=s3.envsync.environment(gateway.environment()))  # fmt: skip
