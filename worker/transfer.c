@@ -291,6 +291,22 @@ static enum es_http_outcome judge(const struct transfer *t, CURLcode code)
     }
 }
 
+/* Where it was when the time was up. */
+static const char *phase_of(const struct transfer *t)
+{
+    CURL *easy = t->seat->easy;
+    curl_off_t name = 0, connect = 0, ready = 0;
+
+    curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &name);
+    curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connect);
+    curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
+    return name == 0      ? "while its name was looked up"
+           : connect == 0 ? "while connecting"
+           : ready == 0   ? "in the handshake of TLS"
+           : t->headed    ? "in the middle of its answer"
+                          : "while waiting for its answer";
+}
+
 void transfer_done(struct transfer *t, enum es_http_outcome outcome, CURLcode code)
 {
     struct es_http_answer answer = {.outcome = outcome, .headers = &t->got_headers};
@@ -310,6 +326,8 @@ void transfer_done(struct transfer *t, enum es_http_outcome outcome, CURLcode co
         answer.detail = t->seat->error[0]  ? t->seat->error
                         : code == CURLE_OK ? "cut off"
                                            : curl_easy_strerror(code);
+        if (outcome == ES_HTTP_DEADLINE)
+            answer.detail = phase_of(t);
     }
     t->on_done(t->data, &answer);
 }

@@ -342,18 +342,25 @@ static int64_t number_of(const struct es_http_answer *answer, const char *header
     return -1;
 }
 
+static bool succeeded(const struct es_http_answer *answer)
+{
+    return answer->outcome == ES_HTTP_ANSWERED && answer->status >= 200 && answer->status < 300;
+}
+
 static int read_error(struct call *call, const struct es_http_answer *answer, struct es_err *err)
 {
-    const char *id = es_http_header(answer, "x-amzn-requestid");
-    struct es_aws_error_headers headers = {
+    struct es_aws_error_headers headers;
+    const char *id;
+
+    call->error = (struct es_aws_error){0};
+    if (answer->outcome != ES_HTTP_ANSWERED || succeeded(answer))
+        return 0;
+    id = es_http_header(answer, "x-amzn-requestid");
+    headers = (struct es_aws_error_headers){
         .type = es_http_header(answer, "x-amzn-errortype"),
         .request_id = id ? id : es_http_header(answer, "x-amz-request-id"),
         .bucket_region = es_http_header(answer, "x-amz-bucket-region"),
     };
-
-    call->error = (struct es_aws_error){0};
-    if (answer->outcome != ES_HTTP_ANSWERED || (answer->status >= 200 && answer->status < 300))
-        return 0;
     return es_aws_error_read(&call->error, es_buf_str(&answer->body), answer->body.len, &headers,
                              err);
 }
@@ -361,7 +368,7 @@ static int read_error(struct call *call, const struct es_http_answer *answer, st
 static struct es_aws_answer judge(const struct call *call, const struct es_http_answer *answer)
 {
     const struct es_aws *aws = call->aws;
-    const char *date = es_http_header(answer, "date");
+    const char *date;
     struct es_aws_answer seen = {
         .transport = transport_of(answer->outcome),
         .status = answer->status,
@@ -369,11 +376,16 @@ static struct es_aws_answer judge(const struct call *call, const struct es_http_
         .s3 = aws->service == ES_AWS_S3,
         .head = strcmp(call->is.method, "HEAD") == 0,
         .region = call->error.region[0] && strcmp(call->error.region, call->region) != 0,
-        .retry_after_ms = number_of(answer, "x-amz-retry-after"),
-        .retry_after = number_of(answer, "retry-after"),
+        .retry_after_ms = -1,
+        .retry_after = -1,
     };
     int64_t at;
 
+    if (succeeded(answer))
+        return seen;
+    seen.retry_after_ms = number_of(answer, "x-amz-retry-after");
+    seen.retry_after = number_of(answer, "retry-after");
+    date = es_http_header(answer, "date");
     if (answer->verified && date && es_aws_date_http(date, &at)) {
         seen.dated = true;
         seen.skew = at - es_aws_now(aws->shared);
@@ -549,12 +561,10 @@ static void act(struct call *call, const struct es_http_answer *answer,
 static bool refused_by_caller(struct call *call, const struct es_http_answer *answer,
                               struct es_aws_answer *seen)
 {
-    bool good =
-        answer->outcome == ES_HTTP_ANSWERED && answer->status >= 200 && answer->status < 300;
     struct es_err err;
     int r;
 
-    if (!good || !call->is.check)
+    if (!succeeded(answer) || !call->is.check)
         return false;
     r = call->is.check(call->is.data, answer, &err);
     if (r > 0 && ++call->wrong >= MAX_WRONG)

@@ -124,6 +124,7 @@ def test_a_stall_ends_with_the_deadline(seeded, call):
     seeded.faults({"action": "stall"})
     outcome = call(BODY, "deadline=1000", *SSM)
     assert outcome["class"] == "unavailable" and 900 <= outcome["ms"] < 1200
+    assert "waiting for its answer" in outcome["message"]
 
 
 def test_a_stall_in_the_body_is_given_up_after_ten_seconds_and_tried_again(seeded, call):
@@ -170,6 +171,28 @@ def test_a_name_that_does_not_resolve_is_unavailable_and_says_so(call):
     outcome = call(BODY, "deadline=2000", *SSM, AWS_ENDPOINT_URL="https://no-such-host.invalid")
     assert outcome["class"] == "unavailable" and outcome["ms"] < 2300
     assert "no-such-host.invalid" in outcome["message"]
+
+
+def missing(what: str) -> None:
+    """Loud, and a failure where everything has to be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing")
+    pytest.skip(f"NOT TESTED: {what} is missing")
+
+
+def test_a_name_server_that_says_nothing_does_not_outlast_the_deadline(tmp_path):
+    """In a mount namespace with a resolv.conf of its own. The resolver's thread cannot be cancelled."""
+    if os.geteuid() != 0:
+        missing("root")
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+    env = {"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "eu-west-1"}
+    command = f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec {TOOL} deadline=1000 '{BODY}' ssm GetParameter"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.53", 53))
+        start = time.monotonic()
+        outcome = Outcome(subprocess.run(["unshare", "-m", "sh", "-c", command], env=env, capture_output=True, text=True))
+        assert time.monotonic() - start < 1.3
+    assert outcome["class"] == "unavailable" and "name was looked up" in outcome["message"]
 
 
 def test_packets_that_vanish_end_with_the_deadline(call):
