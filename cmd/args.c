@@ -15,6 +15,7 @@ enum {
     OPT_ROOT,
     OPT_DEADLINE,
     OPT_FETCH,
+    OPT_CREDENTIALS,
     OPT_HELP,
     OPT_VERSION,
 };
@@ -31,6 +32,7 @@ static const struct option options[] = {
     {"root", required_argument, NULL, OPT_ROOT},
     {"deadline", required_argument, NULL, OPT_DEADLINE},
     {"fetch", no_argument, NULL, OPT_FETCH},
+    {"credentials", no_argument, NULL, OPT_CREDENTIALS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
@@ -57,6 +59,8 @@ static unsigned bit_of(int option)
         return ES_ARG_DEADLINE;
     case OPT_FETCH:
         return ES_ARG_FETCH;
+    case OPT_CREDENTIALS:
+        return ES_ARG_CREDENTIALS;
     default:
         return 0;
     }
@@ -120,6 +124,9 @@ static int take(struct parsing *p, int option, const char *word, struct es_err *
         if (!es_duration_parse(optarg, &p->args.deadline) || p->args.deadline == 0)
             return es_fail(err, ES_USAGE, EINVAL,
                            "--deadline takes a duration such as 45s or 2m, not \"%.40s\"", optarg);
+        break;
+    case OPT_CREDENTIALS:
+        p->args.credentials = true;
         break;
     case OPT_FETCH:
         p->args.fetch = true;

@@ -1,7 +1,37 @@
-/* `envsync check`: the configuration, offline. */
+/* `envsync check`: the configuration, offline; and with --credentials how the AWS sources would
+ * authenticate. */
+#include "../core/fetch.h"
 #include "cmd.h"
+#include "show.h"
 
 #include <stdio.h>
+
+/* What the sources say of themselves is the result here, not a log. */
+static void show_notes(struct es_session *session)
+{
+    for (size_t i = 0; i < session->report.n; i++)
+        if (session->report.items[i].level == ES_LEVEL_NOTICE) {
+            es_show_line("%s", session->report.items[i].text);
+            session->report.items[i].level = ES_LEVEL_HIDDEN;
+        }
+}
+
+static int show_credentials(struct es_session *session, const struct es_config *config,
+                            struct es_err *err)
+{
+    ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
+    const struct es_fetch_plan plan = {.config = config,
+                                       .process = &session->process,
+                                       .deadline = es_session_deadline(session, config),
+                                       .look = true,
+                                       .describe = true};
+    int r;
+
+    es_process_catch();
+    r = es_fetch_all(&plan, &fetched, &session->report, err);
+    show_notes(session);
+    return r;
+}
 
 static int run(struct es_session *session, struct es_err *err)
 {
@@ -11,7 +41,11 @@ static int run(struct es_session *session, struct es_err *err)
     if (r < 0)
         return r;
     es_session_warn_idle(session, &config);
+    if (session->args.credentials)
+        r = show_credentials(session, &config, err);
     es_session_flush(session);
+    if (r < 0)
+        return r;
     es_log_line(&session->log, ES_LEVEL_NOTICE, "%s: fine (%zu %s, %zu %s)", config.file,
                 config.n_sources, config.n_sources == 1 ? "source" : "sources", config.n_outputs,
                 config.n_outputs == 1 ? "output" : "outputs");
@@ -20,12 +54,14 @@ static int run(struct es_session *session, struct es_err *err)
 
 const struct es_command es_command_check = {
     .name = "check",
-    .usage = "[-c FILE]",
+    .usage = "[-c FILE] [--credentials]",
     .summary = "validate the configuration, offline",
-    .help = "Reads the configuration and says, with file, line and column, what is wrong in it:\n"
-            "unknown keys, wrong types, sources and groups that do not exist, outputs that are in\n"
-            "each other's way. Asks no source. Exits 0 or 78.",
-    .options = ES_ARG_CONFIG,
+    .help =
+        "Reads the configuration and says, with file, line and column, what is wrong in it:\n"
+        "unknown keys, wrong types, sources and groups that do not exist, outputs that are in\n"
+        "each other's way. Asks no source. --credentials tells, for each AWS source, which link\n"
+        "of the chain would give the credentials, and where the region comes from.",
+    .options = ES_ARG_CONFIG | ES_ARG_CREDENTIALS | ES_ARG_DEADLINE,
     .max_rest = 0,
     .run = run,
 };

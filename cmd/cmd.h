@@ -15,11 +15,12 @@ enum es_option_bits {
     ES_ARG_DEADLINE = 1 << 5,
     ES_ARG_FETCH = 1 << 6,
     ES_ARG_RELEASE = 1 << 7,
+    ES_ARG_CREDENTIALS = 1 << 8,
 };
 
 struct es_args {
     const char *config;
-    bool dry_run, exit_code, fresh, release, json, fetch, quiet, verbose;
+    bool dry_run, exit_code, fresh, release, json, fetch, credentials, quiet, verbose;
     const char *root;
     int64_t deadline; /* milliseconds, 0: as configured */
     char **rest;      /* what is no option */
@@ -81,5 +82,6 @@ void es_session_flush(struct es_session *session);
 
 /* Tells on a terminal that envsync waits; a hook of the core. */
 void es_session_on_wait(void *session, const char *what, const char *name);
+void es_session_on_progress(void *session, size_t keys, size_t objects);
 
 #endif

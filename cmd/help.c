@@ -7,26 +7,23 @@
 
 static int help_all(void)
 {
-    puts("envsync " PACKAGE_VERSION " - gets an app's configuration and secrets onto a host\n\n"
-         "Usage: envsync [COMMAND] [OPTION ...]\n\nCommands:");
+    puts("envsync " PACKAGE_VERSION " - gets an app's configuration and secrets onto a host\n"
+         "Usage: envsync [COMMAND] [OPTION ...]\n");
     for (size_t i = 0; es_commands[i]; i++)
         printf("  %-11s %s\n", es_commands[i]->name, es_commands[i]->summary);
-    puts("\nOptions:\n"
-         "  -c, --config FILE  the configuration (default: " SYSCONFDIR "/envsync/envsync.toml)\n"
-         "      --dry-run      tell what would change, write nothing\n"
-         "      --exit-code    with --dry-run: exit 1 where something would change\n"
-         "      --fresh        fetch also where the last set is young (fresh_for)\n"
-         "      --release      end the hold of a rollback\n"
-         "      --fetch        explain from the sources, not from the last set\n"
-         "      --json         one JSON object on stdout\n"
-         "      --root DIR     put DIR before every path that is written\n"
-         "      --deadline DUR bound the whole run (45s, 2m)\n"
-         "  -q, --quiet        warnings and errors only\n"
-         "  -v, --verbose      more\n"
-         "      --version      print the version\n\n"
-         "Exit: 0 done, 1 would change, 64 usage, 65 data, 66 no source, 69 unavailable, 70 fault\n"
-         "      of envsync, 73 cannot write, 75 locked, 77 denied, 78 configuration.\n"
-         "`envsync help COMMAND` and envsync(8) tell more; envsync.toml(5) is the configuration.");
+    puts("\n"
+         "  -c, --config FILE  configuration (default: " SYSCONFDIR "/envsync/envsync.toml)\n"
+         "  --dry-run          tell what would change, write nothing; --exit-code: exit 1 then\n"
+         "  --fresh, --release fetch in spite of fresh_for; end the hold of a rollback\n"
+         "  --fetch            explain from the sources, not from the last set\n"
+         "  --credentials      check: tell how the AWS sources would authenticate\n"
+         "  --json             one JSON object on stdout\n"
+         "  --root DIR         put DIR before every path that is written\n"
+         "  --deadline DUR     bound the whole run (45s, 2m)\n"
+         "  -q, -v, --version  only warnings; more; the version\n\n"
+         "Exit: 0 done, 1 would change, 64 usage, 65 data, 66 no source, 69 unavailable, 70 fault "
+         "of\n"
+         "envsync, 73 cannot write, 75 locked, 77 denied, 78 configuration. More: envsync(8).");
     return ES_EXIT_OK;
 }
 

@@ -93,3 +93,24 @@ void es_log_line(const struct es_log *log, enum es_level level, const char *fmt,
     if (r == 0 && write(2, line.data, line.len) < 0)
         return;
 }
+
+void es_log_progress(struct es_log *log, const char *fmt, ...)
+{
+    char text[200];
+    va_list args;
+
+    if (!log->terminal || log->level != ES_LEVEL_NOTICE)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    dprintf(2, "\r\033[Kenvsync: %s", text);
+    log->progress = true;
+}
+
+void es_log_progress_end(struct es_log *log)
+{
+    if (log->progress)
+        dprintf(2, "\r\033[K");
+    log->progress = false;
+}

@@ -11,6 +11,7 @@ struct es_log {
     bool journal;        /* stderr goes to the journal */
     bool terminal;
     bool colour;
+    bool progress; /* a line of it stands on the terminal */
 };
 
 void es_log_init(struct es_log *log, const struct es_process *process, bool quiet, bool verbose);

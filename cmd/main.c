@@ -74,6 +74,13 @@ void es_session_on_wait(void *data, const char *what, const char *name)
     es_log_line(&session->log, ES_LEVEL_NOTICE, "waiting for %s (%s)", what, name);
 }
 
+void es_session_on_progress(void *data, size_t keys, size_t objects)
+{
+    struct es_session *session = data;
+
+    es_log_progress(&session->log, "%zu keys, %zu objects", keys, objects);
+}
+
 static int run(struct es_session *session, int argc, char **argv, struct es_err *err)
 {
     const struct es_command *command;

@@ -104,6 +104,7 @@ static int run(struct es_session *session, struct es_err *err)
                                      .release = args->release,
                                      .verbose = args->verbose,
                                      .on_wait = es_session_on_wait,
+                                     .on_progress = es_session_on_progress,
                                      .data = session};
     struct es_err why;
     int r;
@@ -115,6 +116,7 @@ static int run(struct es_session *session, struct es_err *err)
         es_session_warn_idle(session, &run.config);
     if (r == 0)
         r = es_run(&run, &options, &session->report, err);
+    es_log_progress_end(&session->log);
     if (r == 0)
         r = finish(session, &run, err);
     if (r < 0 && args->json)

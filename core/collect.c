@@ -249,6 +249,7 @@ static int take_file(struct es_collecting *c, enum es_frame type, uint32_t sourc
     case ES_FRAME_FILE_DATA:
         return es_mirror_data(mirror, source, id, in->p, in->left, err);
     case ES_FRAME_FILE_END:
+        c->objects++;
         return es_mirror_end(mirror, source, id, err);
     default:
         return es_mirror_drop(mirror, source, id, err);
@@ -322,8 +323,10 @@ static int take_of_source(struct es_collecting *c, enum es_frame type, struct es
         return take_note(c, source, in, err);
     case ES_FRAME_OBJECT:
     case ES_FRAME_SAME:
+        c->objects++;
         return take_merged(c, source, type == ES_FRAME_SAME, in, err);
     case ES_FRAME_FILE_SAME:
+        c->objects++;
         return take_file_same(c, source, in, err);
     case ES_FRAME_FILE_BEGIN:
     case ES_FRAME_FILE_DATA:

@@ -13,6 +13,7 @@ struct es_collecting {
     struct es_files *files; /* with the programs that were started */
     bool *pending;          /* by source: asked of the worker, not yet done */
     size_t bytes;
+    size_t objects;      /* merged or mirrored, so far */
     struct es_err first; /* the failure that is returned */
     int failed;          /* its negative errno, 0 where there is none */
 };

@@ -86,9 +86,23 @@ void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct 
     }
 }
 
+enum { PROGRESS_STEP = 100 /* milliseconds between two words of progress */ };
+
+static void tell_progress(const struct es_collecting *c, int64_t *next)
+{
+    int64_t now = c->plan->on_progress ? es_clock_ms() : 0;
+
+    if (!c->plan->on_progress || now < *next)
+        return;
+    *next = now + PROGRESS_STEP;
+    c->plan->on_progress(c->plan->data, c->fetched->n, c->objects);
+}
+
 static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t deadline,
                      struct es_err *err)
 {
+    int64_t next = es_clock_ms() + PROGRESS_STEP;
+
     for (;;) {
         struct es_cursor in;
         enum es_frame type;
@@ -98,6 +112,7 @@ static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t 
             return es_fail(err, ES_INTERNAL, EPIPE, "the worker ended too early");
         if (r == 0)
             r = es_collect(c, type, &in, err);
+        tell_progress(c, &next);
         if (r == 1)
             return es_worker_finish(worker, err);
         if (r < 0)
@@ -152,6 +167,8 @@ static int fetch(struct es_collecting *c, struct es_err *err)
         const struct es_source *source = &c->config->sources[i];
         bool must = strcmp(source->on_unavailable, "fail") == 0;
 
+        if (c->plan->describe && !source->provider->describes)
+            continue;
         opening.deadline = must ? c->plan->deadline : early;
         r = es_files_open(&files, &opening, i, err);
         c->pending[i] = r == 0;

@@ -24,6 +24,9 @@ struct es_fetched {
     struct es_mirror mirror;
 };
 
+/* Tells how far the sources are: keys, and objects merged or mirrored, so far. */
+typedef void es_progress_fn(void *data, size_t keys, size_t objects);
+
 /* What a run knows and asks for; all borrowed. */
 struct es_fetch_plan {
     const struct es_config *config;
@@ -35,7 +38,8 @@ struct es_fetch_plan {
     bool describe; /* ask the sources only how they would authenticate */
     bool verbose;  /* details are wanted */
     es_wait_fn *on_wait;
-    void *data; /* for on_wait */
+    es_progress_fn *on_progress; /* every now and then, or NULL */
+    void *data;                  /* for both */
 };
 
 /* All sources or nothing: fails where one that may not be missing is. Further failures than the

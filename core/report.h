@@ -11,6 +11,7 @@ enum es_level {
     ES_LEVEL_WARNING = 4,
     ES_LEVEL_NOTICE = 5, /* shown unless -q */
     ES_LEVEL_INFO = 6,   /* shown with -v */
+    ES_LEVEL_HIDDEN = 8, /* said elsewhere already */
 };
 
 struct es_message {

@@ -474,6 +474,7 @@ static int fetch(struct es_run *run, const struct es_run_options *options, struc
                                        .look = options->dry,
                                        .verbose = options->verbose,
                                        .on_wait = options->on_wait,
+                                       .on_progress = options->on_progress,
                                        .data = options->data};
 
     return es_fetch_all(&plan, &run->fetched, report, err);

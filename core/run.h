@@ -23,6 +23,7 @@ struct es_run_options {
     bool verbose;  /* details of each request are wanted */
     bool rollback; /* publish the previous set and hold it, instead */
     es_wait_fn *on_wait;
+    es_progress_fn *on_progress;
     void *data;
 };
 

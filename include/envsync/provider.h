@@ -110,7 +110,8 @@ struct es_provider {
     const struct es_option *default_options; /* those of its options that it may give */
     /* Names where it reads ${cloud.FACT} for the options of others, without a source of its own. */
     int (*facts)(struct es_needs *needs, struct es_err *err);
-    bool named; /* its records' `object` is the full name that ssm-json writes */
+    bool describes; /* fetch() can tell, instead, how it would authenticate (es_fetch.describe) */
+    bool named;     /* its records' `object` is the full name that ssm-json writes */
 };
 
 /* All providers, ends with NULL. */

@@ -190,5 +190,6 @@ const struct es_provider es_provider_s3 = {
     .environment = es_aws_environment,
     .defaults = "aws",
     .default_options = es_aws_defaults,
+    .describes = true,
     .mirror = mirror,
 };

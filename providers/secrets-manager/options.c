@@ -112,4 +112,5 @@ const struct es_provider es_provider_secrets_manager = {
     .environment = es_aws_environment,
     .defaults = "aws",
     .default_options = es_aws_defaults,
+    .describes = true,
 };

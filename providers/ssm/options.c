@@ -128,5 +128,6 @@ const struct es_provider es_provider_ssm = {
     .environment = es_aws_environment,
     .defaults = "aws",
     .default_options = es_aws_defaults,
+    .describes = true,
     .named = true,
 };
