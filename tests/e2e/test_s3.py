@@ -239,16 +239,16 @@ def test_archived_objects_are_skipped_by_mirror_and_66_for_merge(s3, gateway):
 
 
 def test_a_large_object_streams_through_in_constant_memory(s3, gateway):
-    size = 256 << 20
-    fill(gateway, {"large": {"size": size, "checksum": "crc64nvme"}})
-    config = s3.scratch.config(SETTINGS.replace("{options}", MIRROR))
+    size = 1 << 30
+    fill(gateway, {"large": {"size": size, "checksum": "sha256"}})
+    config = s3.scratch.config(SETTINGS.replace("{options}", MIRROR).replace("30s", "120s"))
     process = subprocess.Popen([*s3.envsync.command, "-c", config, "--root", s3.scratch.root],
                                env=s3.envsync.environment(gateway.environment()))  # fmt: skip
     _, status, usage = os.wait4(process.pid, 0)     # the larger of both programs
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
     assert s3.path("large").stat().st_size == size
-    assert usage.ru_maxrss < (size >> 10) // 2
+    assert usage.ru_maxrss < 500 << 10  # KiB; a sanitizer alone keeps 256 MiB of what was freed
 
 
 # ---- on the way ----
