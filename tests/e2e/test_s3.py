@@ -289,6 +289,14 @@ def test_an_error_document_in_a_200_is_tried_again(s3, gateway):
     assert s3.files == {"a": b"1"}
 
 
+def test_an_object_that_changes_after_the_listing_has_it_listed_again(s3, gateway):
+    fill(gateway, {"a": "1", "b": "2"})
+    gateway.faults({"action": "precondition_failed", "operation": "GetObject", "count": 1})
+    s3.ok(MIRROR)
+    assert s3.files == {"a": b"1", "b": b"2"}
+    assert [r["operation"] for r in gateway.requests()].count("ListObjectsV2") == 2
+
+
 def test_a_wrong_etag_never_reaches_a_file(s3, gateway):
     fill(gateway, {"a": CANARY})
     gateway.faults({"action": "wrong_etag", "operation": "GetObject"})
