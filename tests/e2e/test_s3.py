@@ -3,10 +3,11 @@ import json
 import os
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-pytest_plugins = ("aws",)
+pytest_plugins = ("aws", "swift")
 
 CANARY = "CANARY-51aa"
 SETTINGS = """
@@ -351,3 +352,14 @@ def test_moto_gives_the_same(envsync, scratch, aws):
     s3.ok('merge = ["*.env"]\n' + MIRROR)
     assert s3.merged == {"K0": "1"}
     assert s3.files == {"a.env": b"K0=1\n", "plus+ é": b"K1=1\n", "d/x.pem": b"K2=1\n"}
+
+
+def test_swift_gives_the_same_hostile_keys_and_pages(envsync, scratch, swift):
+    s3 = Source(envsync, scratch, swift)
+    client = swift.client()
+    client.create_bucket(Bucket="config")
+    keys = {key: f"of {number}".encode() for number, key in enumerate(HOSTILE)} | {f"n/{n:04}": b"x" for n in range(1005)}
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda key: client.put_object(Bucket="config", Key=f"prod/{key}", Body=keys[key]), keys))
+    s3.ok('mirror = ["*", "deep/**", "n/100*"]\ndir = "/etc/foo"')
+    assert s3.files == {key: body for key, body in keys.items() if not key.startswith("n/0")}
