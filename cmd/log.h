@@ -18,6 +18,11 @@ void es_log_init(struct es_log *log, const struct es_process *process, bool quie
 void es_log_line(const struct es_log *log, enum es_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* One line on a terminal that the next one replaces; nothing elsewhere. */
+void es_log_progress(struct es_log *log, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void es_log_progress_end(struct es_log *log);
+
 /* Appends text with control characters and broken UTF-8 made visible. 0 or -ENOMEM. */
 struct es_buf;
 int es_print_safe(struct es_buf *out, const char *text);

@@ -323,6 +323,8 @@ int es_mirror_end(struct es_mirror *m, uint32_t source, uint32_t id, struct es_e
     if (!file)
         return es_nomem(err);
     file->source = source;
+    file->id = id;
+    file->streamed = true;
     if (es_buf_puts(&file->path, s->path) < 0)
         return es_nomem(err);
     r = settle(m, s, &state, file, err);
@@ -334,12 +336,56 @@ int es_mirror_end(struct es_mirror *m, uint32_t source, uint32_t id, struct es_e
     return r;
 }
 
+static void abandon(struct es_mirror *m, const struct es_kept_file *file)
+{
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    struct es_err ignored;
+
+    if (file->temp.len > 0 && walk_to(m->config, m->root, file->source, true,
+                                      es_buf_str(&file->path), &place, &ignored) == 0)
+        unlinkat(place.dir, es_buf_str(&file->temp), 0);
+}
+
+static void file_done(struct es_mirror *m, struct es_kept_file *file)
+{
+    abandon(m, file);
+    es_buf_done(&file->path);
+    es_kept_object_done(&file->object);
+    es_buf_done(&file->temp);
+}
+
+static void forget_result(struct es_mirror *m, const char *path)
+{
+    for (size_t i = 0; i < m->n_results; i++)
+        if (strcmp(m->results[i].path, path) == 0) {
+            free(m->results[i].path);
+            m->results[i] = m->results[--m->n_results];
+            return;
+        }
+}
+
+/* One that was whole already: the listing that it came from counts no more. */
+static bool drop_whole(struct es_mirror *m, uint32_t source, uint32_t id)
+{
+    for (size_t i = 0; i < m->n_files; i++) {
+        struct es_kept_file *file = &m->files[i];
+
+        if (!file->streamed || file->source != source || file->id != id)
+            continue;
+        forget_result(m, es_buf_str(&file->path));
+        file_done(m, file);
+        *file = m->files[--m->n_files];
+        return true;
+    }
+    return false;
+}
+
 int es_mirror_drop(struct es_mirror *m, uint32_t source, uint32_t id, struct es_err *err)
 {
     struct es_stream *s = find(m, source, id);
 
     if (!s)
-        return bad_frame(err);
+        return drop_whole(m, source, id) ? 0 : bad_frame(err);
     stream_done(s);
     return 0;
 }
@@ -479,24 +525,6 @@ int es_mirror_publish(const struct es_config *config, const char *root,
             return r;
     }
     return 0;
-}
-
-static void abandon(struct es_mirror *m, const struct es_kept_file *file)
-{
-    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
-    struct es_err ignored;
-
-    if (file->temp.len > 0 && walk_to(m->config, m->root, file->source, true,
-                                      es_buf_str(&file->path), &place, &ignored) == 0)
-        unlinkat(place.dir, es_buf_str(&file->temp), 0);
-}
-
-static void file_done(struct es_mirror *m, struct es_kept_file *file)
-{
-    abandon(m, file);
-    es_buf_done(&file->path);
-    es_kept_object_done(&file->object);
-    es_buf_done(&file->temp);
 }
 
 void es_mirror_forget(struct es_mirror *m, uint32_t source)

@@ -242,6 +242,8 @@ static int add_source(struct es_value *list, const struct es_asked *asked, uint3
     if (r == 0)
         r = add_text(table, "type", source->type);
     if (r == 0)
+        r = add_number(table, "optional", source->optional);
+    if (r == 0)
         r = es_table_add(table, "options", 7, &options);
     if (r == 0)
         r = es_value_copy(&options->value, source->table);

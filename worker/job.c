@@ -112,9 +112,10 @@ static int read_task(const struct es_value *table, struct es_task *task, struct 
     const struct es_value *type = get(table, "type", ES_STRING);
     const struct es_value *options = get(table, "options", ES_TABLE);
     const struct es_value *files = get(table, "files", ES_LIST);
+    const struct es_value *optional = get(table, "optional", ES_INTEGER);
     int r;
 
-    if (!number || !type || !options || !files)
+    if (!optional || !number || !type || !options || !files)
         return malformed(err);
     task->sink.source = (uint32_t)number->integer;
     task->options = (struct es_value *)options; /* the job's own */
@@ -125,6 +126,7 @@ static int read_task(const struct es_value *table, struct es_task *task, struct 
     task->state = calloc(1, task->provider->size + 1);
     if (!task->state)
         return es_nomem(err);
+    task->fetch.optional = optional->integer != 0;
     task->known_address = get(table, "known_address", ES_STRING);
     r = read_known(table, task, err);
     return r < 0 ? r : read_files(files, task, err);

@@ -48,6 +48,8 @@ struct es_kept_file {
     uint64_t inode;
     int64_t size;
     int64_t modified_ns;
+    bool streamed; /* in this run, under the worker's id; neither is kept */
+    uint32_t id;
 };
 
 struct es_manifest {

@@ -179,6 +179,7 @@ static int check_sum(struct es_s3_transfer *t, const struct es_http_answer *answ
     t->wrong_sums++;
     r = es_fail(err, ES_INVALID, EBADMSG, "%s: its %s checksum does not match", t->object->key.data,
                 es_checksum_name(want.kind));
+    start_sums(t); /* without data there is no restart that would */
     return t->wrong_sums < ES_S3_MAX_WRONG_SUMS ? 1 : r;
 }
 

@@ -193,7 +193,7 @@ static bool try(struct fake_call *call, fake_answer_fn *fn)
     if (answer.made)
         free((char *)answer.body);
     if (again) {
-        if (c->on_restart)
+        if (c->on_restart && answer.len > 0)
             c->on_restart(c->data);
         assert_true(call->tries < 100);
     } else {

@@ -699,6 +699,16 @@ static void a_checksum_that_stays_wrong_is_invalid_after_three_tries(void **stat
     }
 }
 
+static void an_empty_object_with_a_wrong_checksum_is_invalid_too(void **state)
+{
+    FILL({.key = "prod/a", .body = "", .sum = "x-amz-checksum-crc32: y/Q5Jg=="});
+    WORLD(w, NULL, "*");
+
+    (void)state;
+    assert_says(&w, run(&w), ES_INVALID, "checksum does not match");
+    assert_int_equal(fake_calls[1].tries, 3);
+}
+
 static void a_change_between_list_and_get_is_seen_and_what_came_before_is_kept(void **state)
 {
     FILL({.key = "prod/a", .body = "1"}, {.key = "prod/b", .body = "2"},
@@ -972,6 +982,7 @@ int main(void)
         cmocka_unit_test(a_broken_try_starts_the_object_again_from_nothing),
         cmocka_unit_test(a_checksum_is_verified_whichever_it_is),
         cmocka_unit_test(a_checksum_that_stays_wrong_is_invalid_after_three_tries),
+        cmocka_unit_test(an_empty_object_with_a_wrong_checksum_is_invalid_too),
         cmocka_unit_test(a_change_between_list_and_get_is_seen_and_what_came_before_is_kept),
         cmocka_unit_test(a_file_that_came_and_is_another_in_the_second_listing_is_dropped),
         cmocka_unit_test(objects_that_never_stand_still_are_unavailable),
