@@ -63,6 +63,13 @@ void es_context(struct es_err *err, const char *fmt, ...)
     mark_cut(err->msg, (int)len + snprintf(err->msg + len, sizeof err->msg - len, ": %s", old));
 }
 
+void es_advise(struct es_err *err, const char *advice)
+{
+    size_t len = strlen(err->msg);
+
+    mark_cut(err->msg, (int)len + snprintf(err->msg + len, sizeof err->msg - len, "; %s", advice));
+}
+
 const char *es_class_name(enum es_class class)
 {
     static const char *const names[ES_CLASSES] = {

@@ -263,6 +263,17 @@ static int read_number(const struct es_option *option, const struct es_value *va
     return 0;
 }
 
+/* Paths are compared as text later on. */
+static void single_slashes(char *path)
+{
+    char *to = path;
+
+    for (const char *p = path; *p; p++)
+        if (!(p[0] == '/' && p[1] == '/'))
+            *to++ = *p;
+    *to = '\0';
+}
+
 static int read_text(const struct es_option *option, const struct es_value *value, const char *file,
                      void *field, struct es_err *err)
 {
@@ -287,6 +298,8 @@ static int read_text(const struct es_option *option, const struct es_value *valu
     r = check_word(option, text, &value->pos, file, err);
     if (r < 0)
         return r;
+    if (option->type == ES_OPT_PATH)
+        single_slashes(text);
     *(char **)field = text;
     text = NULL;
     return 0;

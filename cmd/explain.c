@@ -252,6 +252,8 @@ static int run(struct es_session *session, struct es_err *err)
     r = load(session, &work, err);
     if (r == 0)
         r = explain(session, &work, &json, err);
+    if (r < 0 && session->args.json)
+        es_show_failure(session, err);
     es_session_flush(session);
     if (r < 0)
         return r;

@@ -67,7 +67,7 @@ const char *es_show_file_state(enum es_file_state state, bool dry_run)
     case ES_FILE_UPDATE:
         return dry_run ? "would be updated" : "updated";
     case ES_FILE_REPAIR:
-        return dry_run ? "would be repaired" : "owner or mode was wrong: repaired";
+        return dry_run ? "would be repaired" : "repaired";
     case ES_FILE_REMOVE:
         return dry_run ? "would be removed" : "removed";
     case ES_FILE_UNKNOWN:
@@ -111,7 +111,7 @@ void es_show_dry_run(const struct es_run *run)
                      : piece->unreadable && piece->target.old >= 0 ? " (what is there is not "
                                                                      "envsync's own)"
                                                                    : "");
-        if (piece->target.state == ES_TARGET_REPAIR)
+        if (es_target_owner_differs(&piece->target))
             es_show_line("  ~ owner and mode %s -> %s", owner_of(&piece->target, is),
                          owner_wanted(&piece->target, will));
         for (size_t j = 0; j < piece->n_changes; j++) {
@@ -203,7 +203,7 @@ void es_json_done(struct es_json *json)
     es_value_done(&json->root);
 }
 
-static void add_outputs(struct es_json *json, const struct es_set *set, bool dry_run)
+static void add_outputs(struct es_json *json, const struct es_set *set)
 {
     struct es_value *list = es_json_list(json, &json->root, "outputs");
 
@@ -214,7 +214,7 @@ static void add_outputs(struct es_json *json, const struct es_set *set, bool dry
 
         es_json_text(json, item, "path", piece->output->path);
         es_json_text(json, item, "format", piece->output->format->name);
-        es_json_text(json, item, "state", es_show_state(piece, dry_run));
+        es_json_text(json, item, "state", es_show_state(piece, false));
         changes = es_json_list(json, item, "changes");
         for (size_t j = 0; j < piece->n_changes; j++) {
             const char marker[] = {piece->changes[j].marker, '\0'};
@@ -282,7 +282,7 @@ static void add_messages(struct es_json *json, const struct es_report *report, c
     }
 }
 
-static void add_files(struct es_json *json, const struct es_run *run, bool dry_run)
+static void add_files(struct es_json *json, const struct es_run *run)
 {
     struct es_value *list = es_json_list(json, &json->root, "files");
     const struct es_mirror *mirror = &run->fetched.mirror;
@@ -291,7 +291,7 @@ static void add_files(struct es_json *json, const struct es_run *run, bool dry_r
         struct es_value *item = es_json_item(json, list);
 
         es_json_text(json, item, "path", mirror->results[i].path);
-        es_json_text(json, item, "state", es_show_file_state(mirror->results[i].state, dry_run));
+        es_json_text(json, item, "state", es_show_file_state(mirror->results[i].state, false));
         es_json_text(json, item, "source", run->config.sources[mirror->results[i].source].name);
     }
 }
@@ -309,6 +309,18 @@ static void add_stale(struct es_json *json, const struct es_run *run)
         es_json_text(json, item, "source", run->config.sources[i].name);
         es_json_number(json, item, "age", (es_now_ms() - run->fetched.fetched_ms[i]) / 1000);
     }
+}
+
+void es_show_failure(const struct es_session *session, const struct es_err *failure)
+{
+    ES_CLEANUP(es_json_done) struct es_json json;
+    struct es_err ignored;
+
+    es_json_init(&json);
+    es_json_text(&json, &json.root, "result", "failed");
+    es_json_number(&json, &json.root, "exit", es_exit_code(failure->class));
+    add_messages(&json, &session->report, "errors", ES_LEVEL_ERROR, failure);
+    es_json_print(&json, &ignored);
 }
 
 static const char *result_word(const struct es_run *run, const struct es_err *failure)
@@ -336,8 +348,8 @@ int es_show_json(const struct es_session *session, const struct es_run *run,
         es_json_text(&json, &json.root, "app", run->config.app);
     es_json_number(&json, &json.root, "exit", exit);
     add_sources(&json, &run->config, &run->fetched);
-    add_outputs(&json, &run->set, dry_run);
-    add_files(&json, run, dry_run);
+    add_outputs(&json, &run->set);
+    add_files(&json, run);
     add_kept(&json, &run->set);
     add_stale(&json, run);
     add_messages(&json, &session->report, "errors", ES_LEVEL_ERROR, failure);

@@ -30,6 +30,9 @@ const char *es_show_file_state(enum es_file_state state, bool dry_run);
 /* The dry run, as text. */
 void es_show_dry_run(const struct es_run *run);
 
+/* A failure of a subcommand that answers with JSON. */
+void es_show_failure(const struct es_session *session, const struct es_err *failure);
+
 /* The whole result as JSON; failure is NULL on success. Prints. */
 int es_show_json(const struct es_session *session, const struct es_run *run,
                  const struct es_err *failure, struct es_err *err);

@@ -133,6 +133,8 @@ static int run(struct es_session *session, struct es_err *err)
         r = show_json(&work, err);
     else if (r == 0)
         show_text(&work);
+    if (r < 0 && args->json)
+        es_show_failure(session, err);
     es_session_flush(session);
     return r;
 }

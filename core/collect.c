@@ -57,7 +57,7 @@ static int take_note(struct es_collecting *c, uint32_t source, struct es_cursor 
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     uint8_t level;
 
-    if (es_get_u8(in, &level) < 0 || es_get_bytes(in, &text) < 0)
+    if (es_get_u8(in, &level) < 0 || es_get_bytes(in, &text) < 0 || in->left > 0)
         return bad_frame(err);
     es_report_add(c->report, level <= ES_LEVEL_NOTICE ? ES_LEVEL_NOTICE : ES_LEVEL_INFO,
                   "source %s: %.*s", c->config->sources[source].name, ES_ERR_MAX,
@@ -256,14 +256,29 @@ static int take_file(struct es_collecting *c, enum es_frame type, uint32_t sourc
     }
 }
 
+/* What a source may fail with; an exit code of another kind is not the worker's to choose. */
+static enum es_class class_of(uint8_t class)
+{
+    switch (class) {
+    case ES_CONFIG:
+    case ES_INVALID:
+    case ES_ABSENT:
+    case ES_UNAVAILABLE:
+    case ES_DENIED:
+        return (enum es_class) class;
+    default:
+        return ES_INTERNAL;
+    }
+}
+
 static int take_message(struct es_cursor *in, struct es_err *ret)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     uint8_t class;
 
-    if (es_get_u8(in, &class) < 0 || class >= ES_CLASSES || es_get_bytes(in, &text) < 0)
+    if (es_get_u8(in, &class) < 0 || es_get_bytes(in, &text) < 0 || in->left > 0)
         return -EBADMSG;
-    es_fail(ret, (enum es_class) class, EIO, "%s", es_buf_str(&text));
+    es_fail(ret, class_of(class), EIO, "%s", es_buf_str(&text));
     return 0;
 }
 

@@ -258,6 +258,26 @@ static int read_last_good(struct es_config *config, const struct es_variables *v
     return r;
 }
 
+/* What must be known before anything can be expanded. */
+static int read_variables(struct es_config *config, const struct es_process *process,
+                          struct es_variables *variables, struct es_err *err)
+{
+    static const struct es_option first[] = {
+        {"bootstrap", ES_OPT_PATH, 0, NULL, NULL, OPT(bootstrap), ""},
+        {"env", ES_OPT_STRINGS, 0, NULL, NULL, OPT(env), ""},
+        {0},
+    };
+    int r = es_options_parse(first, &config->root, config->file, config, err);
+
+    *variables = (struct es_variables){.process = process, .allowed = &config->env};
+    if (r == 0)
+        r = es_variables_load(variables, config->bootstrap, err);
+    if (r == 0)
+        r = es_expand_table(variables, es_config_options, &config->root, config->file, err);
+    es_options_clear(first, config);
+    return r;
+}
+
 static int read_top(struct es_config *config, const struct es_process *process,
                     struct es_variables *variables, struct es_err *err)
 {
@@ -276,18 +296,9 @@ static int read_top(struct es_config *config, const struct es_process *process,
 
     root->pos = (struct es_pos){.line = 1, .column = 1};
     if (r == 0)
-        r = es_options_parse(es_config_options, root, config->file, config, err);
-    if (r < 0)
-        return r;
-    *variables = (struct es_variables){.process = process, .allowed = &config->env};
-    r = es_variables_load(variables, config->bootstrap, err);
+        r = read_variables(config, process, variables, err);
     if (r == 0)
-        r = es_expand_table(variables, es_config_options, root, config->file, err);
-    if (r < 0)
-        return r;
-    /* Read again, now that variables have their values. */
-    es_options_clear(es_config_options, config);
-    r = es_options_parse(es_config_options, root, config->file, config, err);
+        r = es_options_parse(es_config_options, root, config->file, config, err);
     variables->allowed = &config->env;
     return r == 0 ? read_last_good(config, variables, err) : r;
 }

@@ -78,6 +78,8 @@ void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct 
                       why->msg, text);
         return;
     }
+    if (why->class == ES_ABSENT)
+        es_advise(why, "optional = true on the source makes that no error");
     if (c->failed) {
         es_report_error(c->report, why);
     } else {
@@ -120,6 +122,8 @@ static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t 
     }
 }
 
+enum { LAST_WORD = 500 /* milliseconds for the worker to say why nothing came in time */ };
+
 static int run_worker(struct es_collecting *c, const struct es_files *files, int64_t deadline,
                       struct es_err *err)
 {
@@ -136,7 +140,7 @@ static int run_worker(struct es_collecting *c, const struct es_files *files, int
     if (r == 0)
         r = es_worker_send(&worker, &job, deadline, err);
     if (r == 0)
-        r = listen_to(c, &worker, deadline, err);
+        r = listen_to(c, &worker, deadline + LAST_WORD, err);
     if (r != -ETIMEDOUT)
         return r;
     for (uint32_t i = 0; i < c->config->n_sources; i++) {

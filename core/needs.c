@@ -127,8 +127,9 @@ static int open_all(const struct opening *o, const struct es_need *need, char **
 
         if (fd == -EISDIR)
             continue;
-        if (fd == -EINVAL) {
-            es_report_add(o->report, ES_LEVEL_NOTICE, "%s: passed over, no regular file", paths[i]);
+        if (fd == -EINVAL || (fd == -ENOENT && err->class == ES_ABSENT)) {
+            es_report_add(o->report, ES_LEVEL_NOTICE, "%s: passed over, %s", paths[i],
+                          fd == -EINVAL ? "no regular file" : "a link to nothing");
             continue;
         }
         r = fd < 0 ? fd : keep(o->files, o->source, need, paths[i], fd, err);

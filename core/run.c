@@ -328,6 +328,8 @@ static int stage(struct es_run *run, const struct es_manifest *m, const struct e
         r = es_store_write(&run->store, half_of(m->outputs[i].on_disk), es_output_file(i).text,
                            es_buf_str(&run->set.pieces[i].text), run->set.pieces[i].text.len, 0,
                            err);
+    if (r < 0)
+        es_context(err, "state of %s", run->config.name);
     return r;
 }
 

@@ -82,8 +82,11 @@ static int fail(const struct walker *w, int errnum, struct es_err *err, const ch
     const char *dir = here(w, buf);
 
     if (errnum == ENOENT)
-        return es_fail(err, class, errnum, "%s: directory %s%s%s does not exist", w->path, dir,
-                       strcmp(dir, "/") == 0 ? "" : "/", component);
+        return es_fail(err, class, errnum, "%s: directory %s%s%s does not exist%s", w->path, dir,
+                       strcmp(dir, "/") == 0 ? "" : "/", component,
+                       w->walk->check ? "; create it: only /etc/APP, /run/APP and a mirror's dir "
+                                        "are made"
+                                      : "");
     return es_fail_errno(err, class, errnum, "%s: %s%s%s", w->path, dir,
                          strcmp(dir, "/") == 0 ? "" : "/", component);
 }

@@ -411,15 +411,19 @@ int es_worker_finish(struct es_worker *worker, struct es_err *err)
     int64_t deadline = es_clock_ms() + LAST_WORDS;
     int status = 0;
 
-    while (waitpid(worker->pid, &status, WNOHANG) == 0) {
+    pid_t ended;
+
+    while ((ended = waitpid(worker->pid, &status, WNOHANG)) == 0) {
         if (es_clock_left(deadline) == 0) {
             kill(worker->pid, SIGKILL);
-            waitpid(worker->pid, &status, 0);
+            ended = waitpid(worker->pid, &status, 0);
             break;
         }
         es_clock_nap(1, deadline);
     }
     worker->pid = 0;
+    if (ended < 0)
+        return es_fail_errno(err, ES_INTERNAL, errno, "waiting for the worker");
     return judge(status, err);
 }
 

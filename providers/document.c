@@ -87,6 +87,9 @@ int es_document_put(const struct es_document *document, const char *text, size_t
     if (len > ES_MAX_DOCUMENT)
         return es_fail(err, ES_INVALID, EFBIG, "%s is larger than %d MiB", document->object,
                        ES_MAX_DOCUMENT >> 20);
+    r = es_sink_count(sink, len, err);
+    if (r < 0)
+        return r;
     r = document->format->read(text, len, &root, err);
     if (r < 0)
         return name_object(document->object, r, err);

@@ -60,10 +60,19 @@ int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_
     sink->pipe->bytes += payload.len - record->object.len - record->version.len;
     if (sink->pipe->records > ES_MAX_RECORDS)
         return es_fail(err, ES_INVALID, EMSGSIZE, "more than %d keys in one run", ES_MAX_RECORDS);
-    if (sink->pipe->bytes > 2 * (size_t)ES_MAX_TOTAL)
-        return es_fail(err, ES_INVALID, EMSGSIZE, "more than %d MiB in one run",
-                       ES_MAX_TOTAL >> 20);
+    if (sink->pipe->bytes > 4 * (size_t)ES_MAX_TOTAL)
+        return es_fail(err, ES_INVALID, EMSGSIZE, "more than %d MiB of keys and values in one run",
+                       4 * ES_MAX_TOTAL >> 20);
     return send(sink->pipe, ES_FRAME_RECORD, &payload, err);
+}
+
+int es_sink_count(struct es_sink *sink, size_t len, struct es_err *err)
+{
+    sink->pipe->documents += len;
+    if (sink->pipe->documents > ES_MAX_TOTAL)
+        return es_fail(err, ES_INVALID, EMSGSIZE,
+                       "all documents of a run together have more than %d MiB", ES_MAX_TOTAL >> 20);
+    return 0;
 }
 
 __attribute__((format(printf, 4, 0))) static int

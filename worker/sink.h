@@ -9,7 +9,8 @@ struct es_pipe {
     int fd;
     struct es_buf out; /* frames not yet written */
     size_t records;
-    size_t bytes;
+    size_t bytes;     /* of records */
+    size_t documents; /* bytes of them */
     size_t objects;
     size_t notes, details;
 };

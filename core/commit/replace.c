@@ -45,6 +45,11 @@ static bool right_owner(const struct es_target *t)
     return t->st.st_uid == t->wanted->owner.uid && t->st.st_gid == t->wanted->owner.gid;
 }
 
+bool es_target_owner_differs(const struct es_target *t)
+{
+    return t->old >= 0 && (!right_owner(t) || (t->st.st_mode & 07777) != t->wanted->owner.mode);
+}
+
 static int compare(struct es_target *t, struct es_err *err)
 {
     int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -77,7 +82,7 @@ static int compare(struct es_target *t, struct es_err *err)
         return es_not_a_file(t->wanted->path, t->st.st_mode, err);
     if (t->st.st_nlink != 1 || !same_bytes(t))
         t->state = ES_TARGET_UPDATE;
-    else if (!right_owner(t) || (t->st.st_mode & 07777) != t->wanted->owner.mode)
+    else if (es_target_owner_differs(t))
         t->state = ES_TARGET_REPAIR;
     else
         t->state = ES_TARGET_SAME;

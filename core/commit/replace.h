@@ -51,6 +51,8 @@ int es_target_open(const struct es_walk *walk, const struct es_wanted *wanted,
                    struct es_target *ret, struct es_err *err);
 int es_target_stage(struct es_target *target, struct es_err *err);
 int es_target_publish(struct es_target *target, struct es_err *err);
+/* Is there a file whose owner or mode is not as wanted? */
+bool es_target_owner_differs(const struct es_target *target);
 void es_target_done(struct es_target *target);
 
 #endif

@@ -55,6 +55,9 @@ static inline int es_negative(int r)
 #define es_fail_errno(...) es_negative(es_fail_errno(__VA_ARGS__))
 #define es_nomem(err)      es_negative(es_nomem(err))
 
+/* Puts "; advice" behind it: what to do. */
+void es_advise(struct es_err *err, const char *advice);
+
 /* Stable lower-case word for a class ("invalid", "denied", ...), as seen in --json. */
 const char *es_class_name(enum es_class class);
 

@@ -149,6 +149,9 @@ struct es_sink;
  * fill, source is not. The record stays the caller's. */
 int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_err *err);
 
+/* Counts the bytes of a document against the cap of the run. ES_INVALID over it. */
+int es_sink_count(struct es_sink *sink, size_t len, struct es_err *err);
+
 /* A line for the user that is no failure ("passed over ..."). Never a value. */
 int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

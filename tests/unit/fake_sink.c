@@ -49,6 +49,14 @@ int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     return 0;
 }
 
+int es_sink_count(struct es_sink *sink, size_t len, struct es_err *err)
+{
+    (void)sink;
+    (void)len;
+    (void)err;
+    return 0;
+}
+
 int es_sink_detail(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
 {
     va_list args;
