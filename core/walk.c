@@ -220,8 +220,12 @@ static int follow(struct walker *w, int link, const struct stat *st, const char 
  * the configured path: a part of it that was reached through a link is the administrator's. */
 static const struct es_make *may_make(const struct walker *w)
 {
-    size_t done = strlen(w->path) - strlen(w->rest);
+    size_t len_path = strlen(w->path), len_rest = strlen(w->rest), done;
 
+    /* What a link has put there may be longer than the path itself. */
+    if (len_rest > len_path)
+        return NULL;
+    done = len_path - len_rest;
     if (strcmp(w->path + done, w->rest) != 0)
         return NULL;
     for (const struct es_make *m = w->walk->make; m && m->path; m++) {
