@@ -128,11 +128,11 @@ struct es_key_text es_key_text(const struct es_buf *key)
     return ret;
 }
 
-/* One segment of a key text or glob: bare up to the next dot, or in quotes. */
-static int parse_segment(const char **text, struct es_buf *segment, bool *quoted,
+/* One segment of a key text or glob, at `at`: bare up to the next dot, or in quotes. */
+static int parse_segment(const char *text, const char **at, struct es_buf *segment, bool *quoted,
                          struct es_err *err)
 {
-    const char *p = *text;
+    const char *p = *at;
     char quote = *p == '"' || *p == '\'' ? *p : '\0';
     int r = 0;
 
@@ -142,8 +142,8 @@ static int parse_segment(const char **text, struct es_buf *segment, bool *quoted
 
         if (len == 0)
             return es_fail(err, ES_CONFIG, EINVAL, "\"%s\" is no key: a part of it is empty",
-                           *text);
-        *text = p + len;
+                           text);
+        *at = p + len;
         return es_buf_append(segment, p, len) < 0 ? es_nomem(err) : 0;
     }
     for (p++; r == 0 && *p && *p != quote; p++) {
@@ -154,8 +154,8 @@ static int parse_segment(const char **text, struct es_buf *segment, bool *quoted
     if (r < 0)
         return es_nomem(err);
     if (*p != quote)
-        return es_fail(err, ES_CONFIG, EINVAL, "\"%s\" is no key: a quote is not closed", *text);
-    *text = p + 1;
+        return es_fail(err, ES_CONFIG, EINVAL, "\"%s\" is no key: a quote is not closed", text);
+    *at = p + 1;
     return 0;
 }
 
@@ -170,7 +170,7 @@ static int parse_text(const char *text, void *data,
     for (;;) {
         ES_CLEANUP(es_buf_done) struct es_buf segment = {0};
         bool quoted;
-        int r = parse_segment(&p, &segment, &quoted, err);
+        int r = parse_segment(text, &p, &segment, &quoted, err);
 
         if (r == 0)
             r = each(data, &segment, quoted, err);
@@ -180,7 +180,7 @@ static int parse_text(const char *text, void *data,
             return 0;
         if (*p != '.')
             return es_fail(err, ES_CONFIG, EINVAL,
-                           "\"%s\" is no key: a dot is missing after a quoted part", text);
+                           "\"%s\" is no key: a dot is missing beside a quoted part", text);
         p++;
     }
 }

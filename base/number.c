@@ -33,6 +33,25 @@ static int put_digits(struct es_buf *out, const char *digits, int n, int exponen
     return r < 0 ? r : es_buf_append(out, text.data, text.len);
 }
 
+/* The shortest "d.ddde+XX" that reads back. Below a power of two floats lie closer together than
+ * above it, so the decimal next above may read back where the nearest one does not. */
+static void find_shortest(char *text, size_t size, double value)
+{
+    for (int precision = 0; precision <= 16; precision++) {
+        char *last;
+
+        snprintf(text, size, "%.*e", precision, value);
+        if (strtod(text, NULL) == value)
+            return;
+        last = strchr(text, 'e') - 1;
+        if (*last < '9') {
+            ++*last;
+            if (strtod(text, NULL) == value)
+                return;
+        }
+    }
+}
+
 int es_float_format(struct es_buf *out, double value)
 {
     char text[40], digits[24];
@@ -42,11 +61,7 @@ int es_float_format(struct es_buf *out, double value)
         return es_buf_puts(out, "nan");
     if (isinf(value))
         return es_buf_puts(out, value < 0 ? "-inf" : "inf");
-    for (int precision = 0; precision <= 16; precision++) {
-        snprintf(text, sizeof text, "%.*e", precision, fabs(value));
-        if (strtod(text, NULL) == fabs(value))
-            break;
-    }
+    find_shortest(text, sizeof text, fabs(value));
     for (const char *p = text; *p != 'e'; p++)
         if (*p != '.')
             digits[n++] = *p;

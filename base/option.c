@@ -54,7 +54,7 @@ static size_t distance(const char *a, const char *b)
     size_t la = strlen(a), lb = strlen(b);
 
     if (la > MAX || lb > MAX)
-        return MAX;
+        return SIZE_MAX;
     for (size_t j = 0; j <= lb; j++)
         rows[0][j] = j;
     for (size_t i = 1; i <= la; i++) {
@@ -100,7 +100,7 @@ static int wrong(const char *file, const struct es_pos *pos, struct es_err *err,
                    what);
 }
 
-/* A string of the configuration as C text: no NUL, no newline where it will stand in messages. */
+/* A string of the configuration as C text, so without a NUL. */
 static int take_text(const struct es_value *value, const char *key, const char *file, char **ret,
                      struct es_err *err)
 {
@@ -138,6 +138,8 @@ static bool is_choice(const char *choices, const char *word)
 {
     size_t len = strlen(word);
 
+    if (strchr(word, '|'))
+        return false;
     for (const char *p = choices; p; p = strchr(p, '|')) {
         p += *p == '|';
         if (strncmp(p, word, len) == 0 && (p[len] == '|' || p[len] == '\0'))

@@ -10,6 +10,7 @@ enum {
     OPT_DRY_RUN = 256,
     OPT_EXIT_CODE,
     OPT_FRESH,
+    OPT_RELEASE,
     OPT_JSON,
     OPT_ROOT,
     OPT_DEADLINE,
@@ -25,6 +26,7 @@ static const struct option options[] = {
     {"dry-run", no_argument, NULL, OPT_DRY_RUN},
     {"exit-code", no_argument, NULL, OPT_EXIT_CODE},
     {"fresh", no_argument, NULL, OPT_FRESH},
+    {"release", no_argument, NULL, OPT_RELEASE},
     {"json", no_argument, NULL, OPT_JSON},
     {"root", required_argument, NULL, OPT_ROOT},
     {"deadline", required_argument, NULL, OPT_DEADLINE},
@@ -45,6 +47,8 @@ static unsigned bit_of(int option)
         return ES_ARG_DRY_RUN;
     case OPT_FRESH:
         return ES_ARG_FRESH;
+    case OPT_RELEASE:
+        return ES_ARG_RELEASE;
     case OPT_JSON:
         return ES_ARG_JSON;
     case OPT_ROOT:
@@ -102,6 +106,9 @@ static int take(struct parsing *p, int option, const char *word, struct es_err *
         break;
     case OPT_FRESH:
         p->args.fresh = true;
+        break;
+    case OPT_RELEASE:
+        p->args.release = true;
         break;
     case OPT_JSON:
         p->args.json = true;
@@ -173,6 +180,8 @@ static int check(const struct parsing *p, const struct es_command *command, stru
         return es_fail(err, ES_USAGE, EINVAL, "-q and -v contradict each other");
     if (args->exit_code && !args->dry_run)
         return es_fail(err, ES_USAGE, EINVAL, "--exit-code goes with --dry-run");
+    if (args->release && args->dry_run)
+        return es_fail(err, ES_USAGE, EINVAL, "--release changes state, a dry run does not");
     if (args->root && args->root[0] != '/')
         return es_fail(err, ES_USAGE, EINVAL, "--root takes an absolute path");
     if (command->max_rest >= 0 && args->n_rest > command->max_rest)

@@ -14,11 +14,12 @@ enum es_option_bits {
     ES_ARG_ROOT = 1 << 4,
     ES_ARG_DEADLINE = 1 << 5,
     ES_ARG_FETCH = 1 << 6,
+    ES_ARG_RELEASE = 1 << 7,
 };
 
 struct es_args {
     const char *config;
-    bool dry_run, exit_code, fresh, json, fetch, quiet, verbose;
+    bool dry_run, exit_code, fresh, release, json, fetch, quiet, verbose;
     const char *root;
     int64_t deadline; /* milliseconds, 0: as configured */
     char **rest;      /* what is no option */
@@ -54,6 +55,8 @@ struct es_command {
 extern const struct es_command es_command_sync;
 extern const struct es_command es_command_check;
 extern const struct es_command es_command_explain;
+extern const struct es_command es_command_status;
+extern const struct es_command es_command_rollback;
 extern const struct es_command es_command_exec;
 extern const struct es_command es_command_providers;
 extern const struct es_command es_command_help;

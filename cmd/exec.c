@@ -80,12 +80,16 @@ static int build(struct es_session *session, struct environment *ret, struct es_
     ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
     ES_CLEANUP(es_tree_done) struct es_tree tree = {0};
     ES_CLEANUP(es_selection_done) struct es_selection selection = {0};
-    const struct es_fetch_hooks hooks = {.on_wait = es_session_on_wait, .data = session};
+    struct es_fetch_plan plan = {.config = &config,
+                                 .process = &session->process,
+                                 .look = true,
+                                 .on_wait = es_session_on_wait,
+                                 .data = session};
     int r = es_session_load(session, &config, err);
 
+    plan.deadline = es_session_deadline(session, &config);
     if (r == 0)
-        r = es_fetch_all(&config, &session->process, es_session_deadline(session, &config), &hooks, &fetched,
-                         &session->report, err);
+        r = es_fetch_all(&plan, &fetched, &session->report, err);
     if (r == 0)
         r = es_tree_build(&config, &fetched, &tree, err);
     if (r == 0)

@@ -1,6 +1,6 @@
 /* `envsync explain`: which source gives a key, in which version, and what it shadows. No values. */
 #include "../core/names.h"
-#include "../core/set.h"
+#include "../core/run.h"
 #include "cmd.h"
 #include "show.h"
 
@@ -14,6 +14,7 @@ struct work {
     struct es_fetched fetched;
     struct es_tree tree;
     struct es_selection *selections; /* by output */
+    bool deployed;                   /* the records are those of the last set */
 };
 
 static void work_done(struct work *work)
@@ -26,14 +27,47 @@ static void work_done(struct work *work)
     es_config_done(&work->config);
 }
 
+/* The last set answers, where it is of this very configuration and the caller may read it. */
+static int from_set(struct es_session *session, struct work *work, struct es_err *err)
+{
+    ES_CLEANUP(es_store_done) struct es_store store = ES_STORE_INIT;
+    ES_CLEANUP(es_previous_done) struct es_previous previous = {0};
+    const struct es_fetch_plan plan = {.config = &work->config, .previous = &previous};
+    struct es_report quiet = {0};
+    int r = es_store_open(&work->config, session->args.root, false, false, &store, &quiet, err);
+
+    es_report_done(&quiet);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0 || !es_set_is_of(&work->config, &store))
+        return 0;
+    r = es_previous_load(&work->config, session->args.root, &store, &previous, err);
+    if (r == 0)
+        r = es_fetched_from(&plan, &work->fetched, err);
+    work->deployed = r == 0;
+    return r;
+}
+
+static int from_sources(struct es_session *session, struct work *work, struct es_err *err)
+{
+    const struct es_fetch_plan plan = {.config = &work->config,
+                                       .process = &session->process,
+                                       .deadline = es_session_deadline(session, &work->config),
+                                       .look = true,
+                                       .on_wait = es_session_on_wait,
+                                       .data = session};
+
+    return es_fetch_all(&plan, &work->fetched, &session->report, err);
+}
+
 static int load(struct es_session *session, struct work *work, struct es_err *err)
 {
-    const struct es_fetch_hooks hooks = {.on_wait = es_session_on_wait, .data = session};
     int r = es_session_load(session, &work->config, err);
 
-    if (r == 0)
-        r = es_fetch_all(&work->config, &session->process, es_session_deadline(session, &work->config), &hooks,
-                         &work->fetched, &session->report, err);
+    if (r == 0 && !session->args.fetch)
+        r = from_set(session, work, err);
+    if (r == 0 && !work->deployed)
+        r = from_sources(session, work, err);
     if (r == 0)
         r = es_tree_build(&work->config, &work->fetched, &work->tree, err);
     if (r < 0)
@@ -221,6 +255,9 @@ static int run(struct es_session *session, struct es_err *err)
     es_session_flush(session);
     if (r < 0)
         return r;
+    es_log_line(&session->log, ES_LEVEL_INFO, "answered from %s",
+                work.deployed ? "the last set" : "the sources");
+    es_json_text(&json, &json.root, "from", work.deployed ? "set" : "sources");
     r = session->args.json ? es_json_print(&json, err) : 0;
     return r < 0 ? r : ES_EXIT_OK;
 }
@@ -231,7 +268,7 @@ const struct es_command es_command_explain = {
     .summary = "tell which source gives a key, and what it shadows",
     .help = "KEY is a key (db.password), a table (db), or the name of a variable in an output\n"
             "(DB_PASSWORD); without one, all are told. Exits 66 where no source gives a KEY.",
-    .options = ES_ARG_CONFIG | ES_ARG_FETCH | ES_ARG_JSON | ES_ARG_DEADLINE,
+    .options = ES_ARG_CONFIG | ES_ARG_FETCH | ES_ARG_JSON | ES_ARG_ROOT | ES_ARG_DEADLINE,
     .max_rest = -1,
     .run = run,
 };

@@ -34,8 +34,8 @@ static const char *owner_of(const struct es_target *t, char out[64])
 
 static const char *owner_wanted(const struct es_target *t, char out[64])
 {
-    snprintf(out, 64, "%u:%u %04o", (unsigned)t->wanted->uid, (unsigned)t->wanted->gid,
-             (unsigned)t->wanted->mode);
+    snprintf(out, 64, "%u:%u %04o", (unsigned)t->wanted->owner.uid, (unsigned)t->wanted->owner.gid,
+             (unsigned)t->wanted->owner.mode);
     return out;
 }
 
@@ -53,12 +53,54 @@ const char *es_show_state(const struct es_piece *piece, bool dry_run)
     case ES_TARGET_UNKNOWN:
         return "not comparable";
     default:
+        return piece->restored == ES_TARGET_SAME     ? "unchanged"
+               : piece->restored == ES_TARGET_REPAIR ? "repaired"
+                                                     : "restored";
+    }
+}
+
+const char *es_show_file_state(enum es_file_state state, bool dry_run)
+{
+    switch (state) {
+    case ES_FILE_CREATE:
+        return dry_run ? "would be created" : "created";
+    case ES_FILE_UPDATE:
+        return dry_run ? "would be updated" : "updated";
+    case ES_FILE_REPAIR:
+        return dry_run ? "would be repaired" : "owner or mode was wrong: repaired";
+    case ES_FILE_REMOVE:
+        return dry_run ? "would be removed" : "removed";
+    case ES_FILE_UNKNOWN:
+        return "not comparable";
+    default:
         return "unchanged";
     }
 }
 
-void es_show_dry_run(const struct es_set *set)
+static char file_marker(enum es_file_state state)
 {
+    return state == ES_FILE_CREATE ? '+' : state == ES_FILE_REMOVE ? '-' : '~';
+}
+
+static void dry_run_files(const struct es_run *run)
+{
+    const struct es_mirror *mirror = &run->fetched.mirror;
+
+    for (size_t i = 0; i < mirror->n_results; i++) {
+        const struct es_file_result *result = &mirror->results[i];
+        const char *source = run->config.sources[result->source].name;
+
+        if (result->state == ES_FILE_UNKNOWN)
+            es_show_line("%s: not comparable (you may not read it)", result->path);
+        else if (result->state != ES_FILE_SAME)
+            es_show_line("%c %s  (%s)", file_marker(result->state), result->path, source);
+    }
+}
+
+void es_show_dry_run(const struct es_run *run)
+{
+    const struct es_set *set = &run->set;
+
     for (size_t i = 0; i < set->n; i++) {
         const struct es_piece *piece = &set->pieces[i];
         char is[64], will[64];
@@ -81,6 +123,7 @@ void es_show_dry_run(const struct es_set *set)
                 es_show_line("  %c %s", change->marker, change->name);
         }
     }
+    dry_run_files(run);
 }
 
 void es_json_init(struct es_json *json)
@@ -160,25 +203,7 @@ void es_json_done(struct es_json *json)
     es_value_done(&json->root);
 }
 
-static const char *state_word(const struct es_piece *piece)
-{
-    if (piece->kept)
-        return "kept";
-    switch (piece->target.state) {
-    case ES_TARGET_CREATE:
-        return "created";
-    case ES_TARGET_UPDATE:
-        return "updated";
-    case ES_TARGET_REPAIR:
-        return "repaired";
-    case ES_TARGET_UNKNOWN:
-        return "not comparable";
-    default:
-        return "unchanged";
-    }
-}
-
-static void add_outputs(struct es_json *json, const struct es_set *set)
+static void add_outputs(struct es_json *json, const struct es_set *set, bool dry_run)
 {
     struct es_value *list = es_json_list(json, &json->root, "outputs");
 
@@ -189,7 +214,7 @@ static void add_outputs(struct es_json *json, const struct es_set *set)
 
         es_json_text(json, item, "path", piece->output->path);
         es_json_text(json, item, "format", piece->output->format->name);
-        es_json_text(json, item, "state", state_word(piece));
+        es_json_text(json, item, "state", es_show_state(piece, dry_run));
         changes = es_json_list(json, item, "changes");
         for (size_t j = 0; j < piece->n_changes; j++) {
             const char marker[] = {piece->changes[j].marker, '\0'};
@@ -224,7 +249,8 @@ static void add_sources(struct es_json *json, const struct es_config *config,
 {
     static const char *const words[] = {[ES_SOURCE_GIVEN] = "given",
                                         [ES_SOURCE_ABSENT] = "absent",
-                                        [ES_SOURCE_SKIPPED] = "skipped"};
+                                        [ES_SOURCE_SKIPPED] = "skipped",
+                                        [ES_SOURCE_STALE] = "stale"};
     struct es_value *list = es_json_list(json, &json->root, "sources");
 
     for (size_t i = 0; fetched->states && i < config->n_sources; i++) {
@@ -256,32 +282,64 @@ static void add_messages(struct es_json *json, const struct es_report *report, c
     }
 }
 
-static const char *result_word(const struct es_set *set, const struct es_err *failure)
+static void add_files(struct es_json *json, const struct es_run *run, bool dry_run)
 {
-    return failure ? "failed" : es_set_differs(set) ? "changed" : "unchanged";
+    struct es_value *list = es_json_list(json, &json->root, "files");
+    const struct es_mirror *mirror = &run->fetched.mirror;
+
+    for (size_t i = 0; i < mirror->n_results; i++) {
+        struct es_value *item = es_json_item(json, list);
+
+        es_json_text(json, item, "path", mirror->results[i].path);
+        es_json_text(json, item, "state", es_show_file_state(mirror->results[i].state, dry_run));
+        es_json_text(json, item, "source", run->config.sources[mirror->results[i].source].name);
+    }
 }
 
-int es_show_json(const struct es_session *session, const struct es_config *config,
-                 const struct es_fetched *fetched, const struct es_set *set,
+static void add_stale(struct es_json *json, const struct es_run *run)
+{
+    struct es_value *list = es_json_list(json, &json->root, "stale");
+
+    for (size_t i = 0; run->fetched.states && i < run->config.n_sources; i++) {
+        struct es_value *item;
+
+        if (run->fetched.states[i] != ES_SOURCE_STALE)
+            continue;
+        item = es_json_item(json, list);
+        es_json_text(json, item, "source", run->config.sources[i].name);
+        es_json_number(json, item, "age", (es_now_ms() - run->fetched.fetched_ms[i]) / 1000);
+    }
+}
+
+static const char *result_word(const struct es_run *run, const struct es_err *failure)
+{
+    return failure                    ? "failed"
+           : run->end == ES_RUN_HELD  ? "held"
+           : run->end == ES_RUN_FRESH ? "fresh"
+           : run->differs             ? "changed"
+                                      : "unchanged";
+}
+
+int es_show_json(const struct es_session *session, const struct es_run *run,
                  const struct es_err *failure, struct es_err *err)
 {
     ES_CLEANUP(es_json_done) struct es_json json;
+    bool dry_run = session->args.dry_run;
+    int exit = failure                                   ? es_exit_code(failure->class)
+               : session->args.exit_code && run->differs ? ES_EXIT_CHANGES
+                                                         : ES_EXIT_OK;
 
     es_json_init(&json);
-    es_json_text(&json, &json.root, "result", result_word(set, failure));
-    es_json_bool(&json, &json.root, "dry_run", session->args.dry_run);
-    if (config->app)
-        es_json_text(&json, &json.root, "app", config->app);
-    if (failure)
-        es_json_number(&json, &json.root, "exit", es_exit_code(failure->class));
-    else
-        es_json_number(&json, &json.root, "exit",
-                       session->args.exit_code && es_set_differs(set) ? ES_EXIT_CHANGES
-                                                                      : ES_EXIT_OK);
-    add_sources(&json, config, fetched);
-    add_outputs(&json, set);
-    add_kept(&json, set);
-    es_json_list(&json, &json.root, "stale");
+    es_json_text(&json, &json.root, "result", result_word(run, failure));
+    es_json_bool(&json, &json.root, "dry_run", dry_run);
+    if (run->config.app)
+        es_json_text(&json, &json.root, "app", run->config.app);
+    es_json_number(&json, &json.root, "exit", exit);
+    add_sources(&json, &run->config, &run->fetched);
+    add_outputs(&json, &run->set, dry_run);
+    add_files(&json, run, dry_run);
+    add_kept(&json, &run->set);
+    add_stale(&json, run);
     add_messages(&json, &session->report, "errors", ES_LEVEL_ERROR, failure);
     add_messages(&json, &session->report, "warnings", ES_LEVEL_WARNING, NULL);
     return es_json_print(&json, err);

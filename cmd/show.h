@@ -2,7 +2,7 @@
 #ifndef ENVSYNC_CMD_SHOW_H
 #define ENVSYNC_CMD_SHOW_H
 
-#include "../core/set.h"
+#include "../core/run.h"
 #include "cmd.h"
 
 /* A line to stdout, escaped. */
@@ -25,12 +25,13 @@ void es_json_done(struct es_json *json);
 /* "created", "updated", ... or, for a dry run, "would be created", ... */
 const char *es_show_state(const struct es_piece *piece, bool dry_run);
 
-/* The dry run, as text. */
-void es_show_dry_run(const struct es_set *set);
+const char *es_show_file_state(enum es_file_state state, bool dry_run);
 
-/* The whole result as JSON; err is NULL on success. Prints. */
-int es_show_json(const struct es_session *session, const struct es_config *config,
-                 const struct es_fetched *fetched, const struct es_set *set,
+/* The dry run, as text. */
+void es_show_dry_run(const struct es_run *run);
+
+/* The whole result as JSON; failure is NULL on success. Prints. */
+int es_show_json(const struct es_session *session, const struct es_run *run,
                  const struct es_err *failure, struct es_err *err);
 
 #endif

@@ -1,131 +1,139 @@
 /* `envsync sync`: fetch, merge, render, write; or with --dry-run compare and tell. */
-#include "../core/lock.h"
-#include "../core/set.h"
+#include "../core/run.h"
 #include "cmd.h"
 #include "show.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-/* All that a run makes, ended together. */
-struct work {
-    struct es_config config;
-    struct es_fetched fetched;
-    struct es_tree tree;
-    struct es_set set;
-    int lock;
-};
-
-static void work_done(struct work *work)
-{
-    es_set_done(&work->set);
-    es_tree_done(&work->tree);
-    es_fetched_done(&work->fetched);
-    es_config_done(&work->config);
-    es_close(&work->lock);
-}
-
-static int prepare(struct es_session *session, struct work *work, struct es_err *err)
-{
-    const struct es_args *args = &session->args;
-    const struct es_fetch_hooks hooks = {.on_wait = es_session_on_wait, .data = session};
-    int64_t deadline = es_session_deadline(session, &work->config);
-    int r = 0;
-
-    es_session_warn_idle(session, &work->config);
-    if (!args->dry_run) {
-        work->lock = es_lock(&work->config, args->root, deadline, es_session_on_wait, session, err);
-        if (work->lock < 0)
-            return work->lock;
-    }
-    r = es_fetch_all(&work->config, &session->process, deadline, &hooks, &work->fetched, &session->report, err);
-    if (r == 0)
-        r = es_tree_build(&work->config, &work->fetched, &work->tree, err);
-    if (r == 0)
-        r = es_set_prepare(&work->config, &work->tree, &work->fetched, args->root, args->dry_run,
-                           &work->set, &session->report, err);
-    return r == 0 ? es_set_diff(&work->set, &work->config, err) : r;
-}
-
 /* Repairs are said even where everything else is quiet business. */
-static void tell(const struct es_session *session, const struct es_set *set)
+static size_t tell_outputs(const struct es_session *session, const struct es_set *set)
 {
     size_t changed = 0;
 
     for (size_t i = 0; i < set->n; i++) {
         const struct es_piece *piece = &set->pieces[i];
         enum es_target_state state = piece->target.state;
-        bool same = state == ES_TARGET_SAME;
 
-        changed += !same && !piece->kept;
-        if (state == ES_TARGET_CREATE || state == ES_TARGET_UPDATE)
+        changed += piece->restored != ES_TARGET_SAME || (!piece->kept && state != ES_TARGET_SAME);
+        if (!piece->kept && (state == ES_TARGET_CREATE || state == ES_TARGET_UPDATE))
             es_log_line(&session->log, ES_LEVEL_NOTICE, "%s: %s (%zu %s)", piece->output->path,
                         es_show_state(piece, false), piece->n_changes,
                         piece->n_changes == 1 ? "key" : "keys");
-        else if (state == ES_TARGET_REPAIR)
+        else if (!piece->kept && state == ES_TARGET_REPAIR)
             es_log_line(&session->log, ES_LEVEL_NOTICE, "%s: owner or mode was wrong: repaired",
                         piece->output->path);
         else
-            es_log_line(&session->log, ES_LEVEL_INFO, "%s: %s", piece->output->path,
-                        es_show_state(piece, false));
+            es_log_line(&session->log, piece->kept ? ES_LEVEL_NOTICE : ES_LEVEL_INFO, "%s: %s",
+                        piece->output->path, es_show_state(piece, false));
     }
-    es_log_line(&session->log, changed ? ES_LEVEL_NOTICE : ES_LEVEL_INFO,
-                "%zu of %zu outputs changed", changed, set->n);
+    return changed;
 }
 
-static int finish(struct es_session *session, struct work *work, struct es_err *err)
+static size_t tell_files(const struct es_session *session, const struct es_mirror *mirror)
+{
+    size_t changed = 0;
+
+    for (size_t i = 0; i < mirror->n_results; i++) {
+        const struct es_file_result *result = &mirror->results[i];
+
+        changed += result->state != ES_FILE_SAME;
+        es_log_line(&session->log, result->state == ES_FILE_SAME ? ES_LEVEL_INFO : ES_LEVEL_NOTICE,
+                    "%s: %s", result->path, es_show_file_state(result->state, false));
+    }
+    return changed;
+}
+
+static void tell(const struct es_session *session, const struct es_run *run)
+{
+    size_t changed = tell_outputs(session, &run->set);
+    size_t files = tell_files(session, &run->fetched.mirror);
+
+    if (run->fetched.mirror.n_results > 0)
+        es_log_line(&session->log, changed || files ? ES_LEVEL_NOTICE : ES_LEVEL_INFO,
+                    "changed: %zu of %zu %s, %zu of %zu mirrored files", changed, run->set.n,
+                    run->set.n == 1 ? "output" : "outputs", files, run->fetched.mirror.n_results);
+    else
+        es_log_line(&session->log, changed ? ES_LEVEL_NOTICE : ES_LEVEL_INFO,
+                    "changed: %zu of %zu %s", changed, run->set.n,
+                    run->set.n == 1 ? "output" : "outputs");
+}
+
+/* Why nothing was fetched. */
+static void tell_end(struct es_session *session, const struct es_run *run)
+{
+    if (run->end == ES_RUN_HELD)
+        es_report_add(&session->report, ES_LEVEL_WARNING,
+                      "%s is held at an earlier set since a rollback: nothing is fetched; "
+                      "`envsync sync --release` ends that",
+                      run->config.name);
+    else if (run->end == ES_RUN_FRESH)
+        es_report_add(&session->report, ES_LEVEL_NOTICE,
+                      "the last set is younger than fresh_for: nothing is fetched");
+}
+
+static int finish(struct es_session *session, const struct es_run *run, struct es_err *err)
 {
     const struct es_args *args = &session->args;
     int r = 0;
 
-    if (!args->dry_run && geteuid() != 0 && es_set_differs(&work->set))
+    if (!args->dry_run && geteuid() != 0 && run->differs)
         es_report_add(&session->report, ES_LEVEL_WARNING,
                       "without root, owner and group of what is written stay yours");
-    if (!args->dry_run)
-        r = es_set_write(&work->set, err);
-    if (r < 0)
-        return r;
+    tell_end(session, run);
     if (args->json)
-        r = es_show_json(session, &work->config, &work->fetched, &work->set, NULL, err);
+        r = es_show_json(session, run, NULL, err);
     else if (args->dry_run)
-        es_show_dry_run(&work->set);
+        es_show_dry_run(run);
     es_session_flush(session);
     if (r < 0)
         return r;
-    if (!args->dry_run)
-        tell(session, &work->set);
-    return args->exit_code && es_set_differs(&work->set) ? ES_EXIT_CHANGES : ES_EXIT_OK;
+    if (!args->dry_run && run->end == ES_RUN_DONE)
+        tell(session, run);
+    return args->exit_code && run->differs ? ES_EXIT_CHANGES : ES_EXIT_OK;
 }
 
 static int run(struct es_session *session, struct es_err *err)
 {
-    ES_CLEANUP(work_done) struct work work = {.lock = -1};
+    ES_CLEANUP(es_run_done) struct es_run run = ES_RUN_INIT;
+    const struct es_args *args = &session->args;
+    struct es_run_options options = {.process = &session->process,
+                                     .root = args->root,
+                                     .dry = args->dry_run,
+                                     .fresh = args->fresh,
+                                     .release = args->release,
+                                     .on_wait = es_session_on_wait,
+                                     .data = session};
     struct es_err why;
     int r;
 
     es_process_catch();
-    r = es_session_load(session, &work.config, err);
+    r = es_session_load(session, &run.config, err);
+    options.deadline = es_session_deadline(session, &run.config);
     if (r == 0)
-        r = prepare(session, &work, err);
+        es_session_warn_idle(session, &run.config);
     if (r == 0)
-        r = finish(session, &work, err);
-    if (r < 0 && session->args.json)
-        es_show_json(session, &work.config, &work.fetched, &work.set, err, &why);
+        r = es_run(&run, &options, &session->report, err);
+    if (r == 0)
+        r = finish(session, &run, err);
+    if (r < 0 && args->json)
+        es_show_json(session, &run, err, &why);
     return r;
 }
 
 const struct es_command es_command_sync = {
     .name = "sync",
-    .usage = "[-c FILE] [--dry-run [--exit-code]] [--fresh] [--json] [--root DIR] "
-             "[--deadline DUR] [-q | -v]",
+    .usage = "[-c FILE] [--dry-run [--exit-code]] [--fresh] [--release] [--json] "
+             "[--root DIR] [--deadline DUR] [-q | -v]",
     .summary = "fetch, merge and write (the default command)",
     .help =
         "Fetches every source, merges by precedence, renders and checks every output, and only\n"
         "then writes what differs. --dry-run tells what would change, key by key and without\n"
         "values, and writes nothing; with --exit-code it exits 1 where something would change.\n"
-        "--fresh fetches in any case; --root DIR puts DIR before every path that is written.",
-    .options =
-        ES_ARG_CONFIG | ES_ARG_DRY_RUN | ES_ARG_FRESH | ES_ARG_JSON | ES_ARG_ROOT | ES_ARG_DEADLINE,
+        "--fresh fetches also where fresh_for would not; --root DIR puts DIR before every path\n"
+        "that is written.",
+    .options = ES_ARG_CONFIG | ES_ARG_DRY_RUN | ES_ARG_FRESH | ES_ARG_RELEASE | ES_ARG_JSON |
+               ES_ARG_ROOT | ES_ARG_DEADLINE,
     .max_rest = 0,
     .run = run,
 };

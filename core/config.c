@@ -31,6 +31,18 @@ const struct es_option es_config_options[] = {
     {"env", ES_OPT_STRINGS, ES_OPT_RAW, NULL, NULL, OPT(env),
      "names that ${NAME} may take from the process environment"},
     {"deadline", ES_OPT_DURATION, 0, "60s", NULL, OPT(deadline), "bounds the whole run"},
+    {"fresh_for", ES_OPT_DURATION, 0, "0s", NULL, OPT(fresh_for),
+     "a complete set younger than this is published without fetching"},
+    {0},
+};
+
+#define LAST_GOOD(field) offsetof(struct es_last_good, field)
+
+const struct es_option es_last_good_options[] = {
+    {"max_age", ES_OPT_DURATION, 0, "72h", NULL, LAST_GOOD(max_age),
+     "how old the values of a source that cannot be reached may be"},
+    {"at_rest", ES_OPT_ENUM, 0, "no", "no|plain", LAST_GOOD(at_rest),
+     "what targets below /run may leave on disk for the time after a reboot"},
     {0},
 };
 
@@ -86,7 +98,7 @@ static int read_document(struct es_config *config, struct es_err *err)
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     ES_CLEANUP(es_close) int fd = es_open_source(config->file, err);
     struct es_err why;
-    int r = fd;
+    int r;
 
     if (fd < 0) {
         if (err->class != ES_DENIED && err->class != ES_INTERNAL)
@@ -108,15 +120,20 @@ static int read_document(struct es_config *config, struct es_err *err)
     return 0;
 }
 
+static const struct es_pos *pos_of(const struct es_config *config, const char *key)
+{
+    const struct es_value *value = es_table_get(&config->root, key);
+
+    return value ? &value->pos : &config->root.pos;
+}
+
 /* Names that become part of a path. */
 static int check_name(const struct es_config *config, const char *key, const char *value,
                       struct es_err *err)
 {
-    const struct es_value *at = es_table_get(&config->root, key);
-
     if (value[0] != '\0' && value[0] != '.' && !strchr(value, '/') && strlen(value) <= 64)
         return 0;
-    return es_config_fail(config, at ? &at->pos : &config->root.pos, err,
+    return es_config_fail(config, pos_of(config, key), err,
                           "%s is to be a plain name: 1 to 64 characters, no \"/\", no leading dot",
                           key);
 }
@@ -170,26 +187,92 @@ int es_config_user(const struct es_config *config, const char *name, const struc
 /* A user that was not named need not exist: with DynamicUser= it does not yet. */
 static int look_up_ids(struct es_config *config, bool user_named, struct es_err *err)
 {
-    const struct es_value *group = es_table_get(&config->root, "group");
-    const struct es_value *user = es_table_get(&config->root, "user");
-    const struct es_value *app = es_table_get(&config->root, "app");
-    int r =
-        es_config_group(config, config->group, group ? &group->pos : &app->pos, &config->gid, err);
+    bool group_named = es_table_get(&config->root, "group") != NULL;
+    int r = es_config_group(config, config->group, pos_of(config, group_named ? "group" : "app"),
+                            &config->gid, err);
 
     config->uid = (uid_t)-1;
     if (r < 0)
         return r;
-    r = es_config_user(config, config->user, user ? &user->pos : &app->pos, &config->uid, err);
+    r = es_config_user(config, config->user, pos_of(config, user_named ? "user" : "app"),
+                       &config->uid, err);
     return user_named || (r < 0 && err->class != ES_CONFIG) ? r : 0;
+}
+
+/* The top-level tables that give defaults to providers, each once. */
+static size_t default_tables(const char **names, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; es_providers[i]; i++) {
+        const char *name = es_providers[i]->defaults;
+        bool known = !name;
+
+        for (size_t j = 0; !known && j < n; j++)
+            known = strcmp(names[j], name) == 0;
+        if (!known && n < max)
+            names[n++] = name;
+    }
+    return n;
+}
+
+static int table_of(const struct es_config *config, const char *key, struct es_value **ret,
+                    struct es_err *err)
+{
+    *ret = es_table_get(&config->root, key);
+    if (*ret && (*ret)->type != ES_TABLE)
+        return es_config_fail(config, &(*ret)->pos, err, "%s must be a table: [%s]", key, key);
+    return 0;
+}
+
+/* Every key of a table of defaults must be one that some provider takes defaults for. */
+static int check_defaults(const struct es_config *config, const char *name, struct es_err *err)
+{
+    const struct es_option *sets[32];
+    struct es_value *table;
+    size_t n = 0;
+    int r = table_of(config, name, &table, err);
+
+    for (size_t i = 0; es_providers[i] && n < 32; i++)
+        if (es_providers[i]->defaults && strcmp(es_providers[i]->defaults, name) == 0)
+            sets[n++] = es_providers[i]->default_options;
+    if (r < 0 || !table)
+        return r;
+    return es_options_unknown(sets, n, NULL, table, config->file, err);
+}
+
+static int read_last_good(struct es_config *config, const struct es_variables *variables,
+                          struct es_err *err)
+{
+    static const struct es_option *const sets[] = {es_last_good_options};
+    struct es_value empty = {.type = ES_TABLE}, *table;
+    int r = table_of(config, "last_good", &table, err);
+
+    if (r == 0 && table)
+        r = es_options_unknown(sets, 1, NULL, table, config->file, err);
+    if (r == 0 && table)
+        r = es_expand_table(variables, es_last_good_options, table, config->file, err);
+    if (r == 0)
+        r = es_options_parse(es_last_good_options, table ? table : &empty, config->file,
+                             &config->last_good, err);
+    return r;
 }
 
 static int read_top(struct es_config *config, const struct es_process *process,
                     struct es_variables *variables, struct es_err *err)
 {
-    static const char *const tables[] = {"source", "output", NULL};
+    const char *tables[16] = {"source", "output", "last_good"};
     static const struct es_option *const sets[] = {es_config_options};
     struct es_value *root = &config->root;
-    int r = es_options_unknown(sets, 1, tables, root, config->file, err);
+    size_t n = default_tables(tables + 3, 12);
+    int r;
+
+    for (size_t i = 3; i < 3 + n; i++) {
+        r = check_defaults(config, tables[i], err);
+        if (r < 0)
+            return r;
+    }
+    r = es_options_unknown(sets, 1, tables, root, config->file, err);
 
     root->pos = (struct es_pos){.line = 1, .column = 1};
     if (r == 0)
@@ -206,7 +289,7 @@ static int read_top(struct es_config *config, const struct es_process *process,
     es_options_clear(es_config_options, config);
     r = es_options_parse(es_config_options, root, config->file, config, err);
     variables->allowed = &config->env;
-    return r;
+    return r == 0 ? read_last_good(config, variables, err) : r;
 }
 
 static int finish_top(struct es_config *config, struct es_err *err)
@@ -225,7 +308,8 @@ static int finish_top(struct es_config *config, struct es_err *err)
     if (r < 0)
         return r;
     if (config->deadline <= 0)
-        return es_config_fail(config, &config->root.pos, err, "deadline must be above zero");
+        return es_config_fail(config, pos_of(config, "deadline"), err,
+                              "deadline must be above zero");
     if (asprintf(&config->etc_dir, "/etc/%s", config->app) < 0 ||
         asprintf(&config->run_dir, "/run/%s", config->app) < 0)
         return es_nomem(err);
@@ -316,6 +400,7 @@ void es_config_done(struct es_config *config)
         es_output_done(&config->outputs[i]);
     free(config->sources);
     free(config->outputs);
+    es_options_clear(es_last_good_options, &config->last_good);
     es_options_clear(es_config_options, config);
     es_value_done(&config->root);
     free(config->file);

@@ -31,7 +31,7 @@ struct es_source {
     struct es_map rename;
     struct es_strings include;
     struct es_strings exclude;
-    char *on_unavailable; /* "fail" or "skip" */
+    char *on_unavailable; /* "fail", "last-good" or "skip" */
 
     struct es_pos pos; /* of the [[source]] */
     const struct es_provider *provider;
@@ -41,6 +41,10 @@ struct es_source {
     struct es_rename *renames; /* rename.n of them */
     struct es_globs includes;
     struct es_globs excludes;
+    bool mirrors;
+    struct es_mirror_want mirror; /* borrowed from state */
+    uid_t mirror_uid;
+    gid_t mirror_gid;
 };
 
 enum es_cast {
@@ -85,6 +89,12 @@ struct es_output {
     gid_t gid;
 };
 
+/* [last_good] */
+struct es_last_good {
+    int64_t max_age; /* milliseconds */
+    char *at_rest;   /* "no" or "plain" */
+};
+
 struct es_config {
     char *file; /* absolute path of the configuration */
     char *app;
@@ -93,7 +103,9 @@ struct es_config {
     char *name;
     char *bootstrap;
     struct es_strings env;
-    int64_t deadline; /* milliseconds */
+    int64_t deadline;  /* milliseconds */
+    int64_t fresh_for; /* milliseconds */
+    struct es_last_good last_good;
 
     struct es_value root; /* the parsed document, which sources borrow from */
     struct es_source *sources;
@@ -113,6 +125,7 @@ void es_config_done(struct es_config *config);
 
 /* Tables for messages, help and the manual page. */
 extern const struct es_option es_config_options[];
+extern const struct es_option es_last_good_options[];
 extern const struct es_option es_source_options[];
 extern const struct es_option es_output_options[];
 

@@ -1,33 +1,65 @@
-/* See fetch.h. What the worker says is validated here by the same function that its own sink uses.
- */
+/* See fetch.h. Runs the worker over all sources and decides what the failure of one means. */
 #include "fetch.h"
 
 #include "clock.h"
+#include "collect.h"
 #include "envsync/limits.h"
 #include "surroundings.h"
 #include "worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-struct collecting {
-    const struct es_config *config;
-    struct es_fetched *fetched;
-    struct es_report *report;
-    struct es_surroundings surroundings;
-    bool *pending; /* by source: asked of the worker, not yet done */
-    size_t bytes;
-    struct es_err first; /* the failure that is returned */
-    int failed;          /* its negative errno, 0 where there is none */
-};
+int64_t es_now_ms(void)
+{
+    struct timespec now;
 
-/* A source has failed. Decides what that means; never itself a failure. */
-static void source_failed(struct collecting *c, uint32_t number, int r, struct es_err *why)
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What came of a source before it failed does not count. */
+static void forget(struct es_fetched *f, uint32_t number)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->records[i].source == number)
+            es_record_done(&f->records[i]);
+        else
+            f->records[kept++] = f->records[i];
+    }
+    f->n = kept;
+    es_kept_source_clear(&f->sources[number]);
+    es_mirror_forget(&f->mirror, number);
+}
+
+/* "3 h", "12 min": how old something is, for people. */
+static void format_age(int64_t ms, char out[32])
+{
+    int64_t s = ms / 1000;
+
+    if (s >= 2 * 86400)
+        snprintf(out, 32, "%lld days", (long long)(s / 86400));
+    else if (s >= 2 * 3600)
+        snprintf(out, 32, "%lld h", (long long)(s / 3600));
+    else if (s >= 120)
+        snprintf(out, 32, "%lld min", (long long)(s / 60));
+    else
+        snprintf(out, 32, "%lld s", (long long)s);
+}
+
+void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct es_err *why)
 {
     const struct es_source *source = &c->config->sources[number];
+    int64_t age;
+    char text[32];
 
     es_context(why, "source %s", source->name);
+    forget(c->fetched, number);
     if (why->class == ES_ABSENT && source->optional) {
         c->fetched->states[number] = ES_SOURCE_ABSENT;
         es_report_add(c->report, ES_LEVEL_INFO, "%s; it is optional", why->msg);
@@ -38,119 +70,23 @@ static void source_failed(struct collecting *c, uint32_t number, int r, struct e
         es_report_add(c->report, ES_LEVEL_WARNING, "%s; skipped", why->msg);
         return;
     }
-    if (c->failed)
+    if (why->class == ES_UNAVAILABLE && strcmp(source->on_unavailable, "last-good") == 0 &&
+        es_collect_last_good(c, number, &age)) {
+        c->fetched->states[number] = ES_SOURCE_STALE;
+        format_age(age, text);
+        es_report_add(c->report, ES_LEVEL_WARNING, "%s; its last good values are used, %s old",
+                      why->msg, text);
+        return;
+    }
+    if (c->failed) {
         es_report_error(c->report, why);
-    else {
+    } else {
         c->first = *why;
         c->failed = r;
     }
 }
 
-static int bad_frame(struct es_err *err)
-{
-    return es_fail(err, ES_INTERNAL, EBADMSG, "the worker sent what is no record");
-}
-
-static int take_record(struct collecting *c, struct es_cursor *in, struct es_err *err)
-{
-    ES_CLEANUP(es_record_done) struct es_record record = {0};
-    struct es_fetched *f = c->fetched;
-    int r;
-
-    c->bytes += in->left;
-    if (f->n == ES_MAX_RECORDS || c->bytes > 4 * (size_t)ES_MAX_TOTAL)
-        return es_fail(err, ES_INVALID, EMSGSIZE,
-                       "the sources give too much: more than %d keys or "
-                       "%d MiB",
-                       ES_MAX_RECORDS, 4 * ES_MAX_TOTAL >> 20);
-    r = es_get_record(in, &record);
-    if (r == -ENOMEM)
-        return es_nomem(err);
-    if (r < 0 || in->left > 0 || record.source >= c->config->n_sources ||
-        !c->pending[record.source])
-        return bad_frame(err);
-    r = es_record_check(&record, err);
-    if (r < 0)
-        return r;
-    if (f->n == f->cap) {
-        size_t cap = f->cap ? 2 * f->cap : 64;
-        struct es_record *records = reallocarray(f->records, cap, sizeof *records);
-
-        if (!records)
-            return es_nomem(err);
-        f->records = records;
-        f->cap = cap;
-    }
-    f->records[f->n++] = record;
-    record = (struct es_record){0};
-    return 0;
-}
-
-static int take_note(struct collecting *c, struct es_cursor *in, struct es_err *err)
-{
-    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
-    uint32_t source;
-
-    if (es_get_u32(in, &source) < 0 || es_get_bytes(in, &text) < 0 ||
-        source >= c->config->n_sources)
-        return bad_frame(err);
-    es_report_add(c->report, ES_LEVEL_NOTICE, "source %s: %.*s", c->config->sources[source].name,
-                  ES_ERR_MAX, es_buf_str(&text));
-    return 0;
-}
-
-static int take_message(struct es_cursor *in, struct es_err *ret)
-{
-    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
-    uint8_t class;
-
-    if (es_get_u8(in, &class) < 0 || class >= ES_CLASSES || es_get_bytes(in, &text) < 0)
-        return -EBADMSG;
-    es_fail(ret, (enum es_class) class, EIO, "%s", es_buf_str(&text));
-    return 0;
-}
-
-static int take_done(struct collecting *c, struct es_cursor *in, struct es_err *err)
-{
-    struct es_err why;
-    uint32_t source;
-    uint8_t failed;
-
-    if (es_get_u32(in, &source) < 0 || es_get_u8(in, &failed) < 0 ||
-        source >= c->config->n_sources || !c->pending[source])
-        return bad_frame(err);
-    c->pending[source] = false;
-    if (!failed)
-        return 0;
-    if (take_message(in, &why) < 0)
-        return bad_frame(err);
-    source_failed(c, source, -EIO, &why);
-    return 0;
-}
-
-/* Returns 1 at the last frame. */
-static int take(struct collecting *c, enum es_frame type, struct es_cursor *in, struct es_err *err)
-{
-    switch (type) {
-    case ES_FRAME_RECORD:
-        return take_record(c, in, err);
-    case ES_FRAME_NOTE:
-        return take_note(c, in, err);
-    case ES_FRAME_DONE:
-        return take_done(c, in, err);
-    case ES_FRAME_END:
-        for (size_t i = 0; i < c->config->n_sources; i++)
-            if (c->pending[i])
-                return bad_frame(err);
-        return 1;
-    case ES_FRAME_FATAL:
-        return take_message(in, err) < 0 ? bad_frame(err) : -EIO;
-    default:
-        return bad_frame(err);
-    }
-}
-
-static int listen_to(struct collecting *c, struct es_worker *worker, int64_t deadline,
+static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t deadline,
                      struct es_err *err)
 {
     for (;;) {
@@ -161,7 +97,7 @@ static int listen_to(struct collecting *c, struct es_worker *worker, int64_t dea
         if (r == -EPIPE && es_worker_finish(worker, err) == 0)
             return es_fail(err, ES_INTERNAL, EPIPE, "the worker ended too early");
         if (r == 0)
-            r = take(c, type, &in, err);
+            r = es_collect(c, type, &in, err);
         if (r == 1)
             return es_worker_finish(worker, err);
         if (r < 0)
@@ -169,14 +105,16 @@ static int listen_to(struct collecting *c, struct es_worker *worker, int64_t dea
     }
 }
 
-static int run_worker(struct collecting *c, const struct es_files *files, int64_t deadline,
+static int run_worker(struct es_collecting *c, const struct es_files *files, int64_t deadline,
                       struct es_err *err)
 {
     ES_CLEANUP(es_worker_done) struct es_worker worker = {.job = -1, .records = -1};
     const struct es_asked job = {.config = c->config,
                                  .wanted = c->pending,
                                  .files = files,
-                                 .surroundings = &c->surroundings};
+                                 .surroundings = &c->surroundings,
+                                 .previous = c->plan->previous,
+                                 .describe = c->plan->describe};
     int r = es_worker_start(&worker, files, err);
 
     if (r == 0)
@@ -189,31 +127,16 @@ static int run_worker(struct collecting *c, const struct es_files *files, int64_
         struct es_err why = *err;
 
         if (c->pending[i])
-            source_failed(c, i, r, &why);
+            es_collect_failure(c, i, r, &why);
     }
     return 0;
 }
 
-/* A source that was skipped or failed half-way gives nothing. */
-static void drop_incomplete(struct es_fetched *f)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->states[f->records[i].source] != ES_SOURCE_GIVEN)
-            es_record_done(&f->records[i]);
-        else
-            f->records[kept++] = f->records[i];
-    }
-    f->n = kept;
-}
-
-static int fetch(struct collecting *c, int64_t deadline, const struct es_fetch_hooks *hooks,
-                 struct es_err *err)
+static int fetch(struct es_collecting *c, struct es_err *err)
 {
     ES_CLEANUP(es_files_done) struct es_files files = {0};
     /* One that may do without its data must not wait until no time is left for the others. */
-    int64_t early = deadline - es_clock_left(deadline) / 4;
+    int64_t early = c->plan->deadline - es_clock_left(c->plan->deadline) / 4;
     bool any = false;
     int r = 0;
 
@@ -221,18 +144,18 @@ static int fetch(struct collecting *c, int64_t deadline, const struct es_fetch_h
         const struct es_source *source = &c->config->sources[i];
         bool must = strcmp(source->on_unavailable, "fail") == 0;
 
-        r = es_files_open(&files, source, i, &c->surroundings, must ? deadline : early,
-                          hooks->on_wait, hooks->data, c->report, err);
+        r = es_files_open(&files, source, i, &c->surroundings, must ? c->plan->deadline : early,
+                          c->plan->on_wait, c->plan->data, c->report, err);
         c->pending[i] = r == 0;
         any = any || r == 0;
         if (r == -ENOMEM || r == -EINTR)
             return r;
         if (r < 0)
-            source_failed(c, i, r, err);
+            es_collect_failure(c, i, r, err);
     }
     /* Where a source is missing already, the rest need not be read. */
     if (any && !c->failed) {
-        r = run_worker(c, &files, deadline, err);
+        r = run_worker(c, &files, c->plan->deadline, err);
         if (r < 0)
             return r;
     }
@@ -243,26 +166,132 @@ static int fetch(struct collecting *c, int64_t deadline, const struct es_fetch_h
     return 0;
 }
 
-int es_fetch_all(const struct es_config *config, const struct es_process *process, int64_t deadline,
-                 const struct es_fetch_hooks *hooks, struct es_fetched *ret,
-                 struct es_report *report, struct es_err *err)
+/* The address of a source as it is configured; the worker corrects one that facts complete. */
+static int prepare(struct es_fetched *f, const struct es_fetch_plan *plan, struct es_err *err)
 {
-    ES_CLEANUP(es_freep) bool *pending = calloc(config->n_sources, sizeof *pending);
-    ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
-    struct collecting c = {
-        .config = config, .fetched = &fetched, .report = report, .pending = pending};
-    int r;
+    const struct es_config *config = plan->config;
 
-    fetched.states = calloc(config->n_sources, sizeof *fetched.states);
-    if (!pending || !fetched.states)
+    f->n_sources = config->n_sources;
+    f->states = calloc(config->n_sources, sizeof *f->states);
+    f->sources = calloc(config->n_sources, sizeof *f->sources);
+    f->fetched_ms = calloc(config->n_sources, sizeof *f->fetched_ms);
+    if (!f->states || !f->sources || !f->fetched_ms)
         return es_nomem(err);
-    r = es_surroundings_gather(config, process, &c.surroundings, err);
+    f->mirror = (struct es_mirror){.config = config, .root = plan->root, .look = plan->look};
+    for (size_t i = 0; i < config->n_sources; i++) {
+        f->fetched_ms[i] = es_now_ms();
+        if (es_put_value(&f->sources[i].configured, config->sources[i].table) < 0 ||
+            es_buf_append(&f->sources[i].address, f->sources[i].configured.data,
+                          f->sources[i].configured.len) < 0)
+            return es_nomem(err);
+    }
+    return 0;
+}
+
+static int compare_arrival(const void *a, const void *b)
+{
+    const struct es_record *x = *(const struct es_record *const *)a;
+    const struct es_record *y = *(const struct es_record *const *)b;
+
+    if (x->source != y->source)
+        return x->source < y->source ? -1 : 1;
+    if (x->rank != y->rank)
+        return x->rank < y->rank ? -1 : 1;
+    return (x > y) - (x < y);
+}
+
+static int compare_objects(const void *a, const void *b)
+{
+    return es_key_compare(&((const struct es_kept_object *)a)->name,
+                          &((const struct es_kept_object *)b)->name);
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    return es_key_compare(&((const struct es_kept_file *)a)->path,
+                          &((const struct es_kept_file *)b)->path);
+}
+
+static int compare_results(const void *a, const void *b)
+{
+    return strcmp(((const struct es_file_result *)a)->path,
+                  ((const struct es_file_result *)b)->path);
+}
+
+/* Answers of the network come in any order; what is kept and shown has one. */
+static int put_in_order(struct es_fetched *f, struct es_err *err)
+{
+    ES_CLEANUP(es_freep) struct es_record **pointers = calloc(f->n + 1, sizeof *pointers);
+    struct es_record *sorted = calloc(f->n + 1, sizeof *sorted);
+
+    if (!pointers || !sorted) {
+        free(sorted);
+        return es_nomem(err);
+    }
+    for (size_t i = 0; i < f->n; i++)
+        pointers[i] = &f->records[i];
+    if (f->n > 1)
+        qsort(pointers, f->n, sizeof(struct es_record *), compare_arrival);
+    for (size_t i = 0; i < f->n; i++)
+        sorted[i] = *pointers[i];
+    free(f->records);
+    f->records = sorted;
+    f->cap = f->n + 1;
+    for (size_t i = 0; i < f->n_sources; i++)
+        if (f->sources[i].n_objects > 1)
+            qsort(f->sources[i].objects, f->sources[i].n_objects, sizeof *f->sources[i].objects,
+                  compare_objects);
+    if (f->mirror.n_files > 1)
+        qsort(f->mirror.files, f->mirror.n_files, sizeof *f->mirror.files, compare_files);
+    if (f->mirror.n_results > 1)
+        qsort(f->mirror.results, f->mirror.n_results, sizeof *f->mirror.results, compare_results);
+    return 0;
+}
+
+int es_fetch_all(const struct es_fetch_plan *plan, struct es_fetched *ret, struct es_report *report,
+                 struct es_err *err)
+{
+    ES_CLEANUP(es_freep) bool *pending = calloc(plan->config->n_sources, sizeof *pending);
+    ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
+    struct es_collecting c = {.plan = plan,
+                              .config = plan->config,
+                              .fetched = &fetched,
+                              .report = report,
+                              .pending = pending};
+    int r = pending ? prepare(&fetched, plan, err) : es_nomem(err);
+
     if (r == 0)
-        r = fetch(&c, deadline, hooks, err);
+        r = es_surroundings_gather(plan->config, plan->process, &c.surroundings, err);
+    if (r == 0)
+        r = fetch(&c, err);
     es_surroundings_done(&c.surroundings);
+    if (r == 0)
+        r = put_in_order(&fetched, err);
     if (r < 0)
         return r;
-    drop_incomplete(&fetched);
+    *ret = fetched;
+    fetched = (struct es_fetched){0};
+    return 0;
+}
+
+int es_fetched_from(const struct es_fetch_plan *plan, struct es_fetched *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
+    struct es_collecting c = {.plan = plan, .config = plan->config, .fetched = &fetched};
+    int r = prepare(&fetched, plan, err);
+
+    for (uint32_t i = 0; r == 0 && i < plan->config->n_sources; i++) {
+        const struct es_before *before = &plan->previous->sources[i];
+
+        fetched.states[i] = ES_SOURCE_ABSENT;
+        if (!before->kept)
+            continue;
+        fetched.states[i] = before->kept->stale ? ES_SOURCE_STALE : ES_SOURCE_GIVEN;
+        fetched.fetched_ms[i] = before->fetched_ms;
+        r = es_collect_before(&c, i, before, err);
+    }
+    if (r < 0)
+        return r;
     *ret = fetched;
     fetched = (struct es_fetched){0};
     return 0;
@@ -272,7 +301,12 @@ void es_fetched_done(struct es_fetched *fetched)
 {
     for (size_t i = 0; i < fetched->n; i++)
         es_record_done(&fetched->records[i]);
+    for (size_t i = 0; fetched->sources && i < fetched->n_sources; i++)
+        es_kept_source_done(&fetched->sources[i]);
+    es_mirror_done(&fetched->mirror);
     free(fetched->records);
     free(fetched->states);
+    free(fetched->sources);
+    free(fetched->fetched_ms);
     *fetched = (struct es_fetched){0};
 }

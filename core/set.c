@@ -70,13 +70,12 @@ static int render(struct es_piece *piece, const struct es_tree *tree, struct es_
 
     if (r == 0)
         r = es_selection_render(&piece->selection, output, &piece->text, err);
-    piece->wanted = (struct es_wanted){.path = output->path,
-                                       .data = es_buf_str(&piece->text),
-                                       .len = piece->text.len,
-                                       .uid = output->uid,
-                                       .gid = output->gid,
-                                       .mode = (mode_t)output->mode,
-                                       .look = look};
+    piece->wanted = (struct es_wanted){
+        .path = output->path,
+        .data = es_buf_str(&piece->text),
+        .len = piece->text.len,
+        .owner = {.uid = output->uid, .gid = output->gid, .mode = (mode_t)output->mode},
+        .look = look};
     return r;
 }
 
@@ -88,6 +87,16 @@ static void warn_app_owned(const struct es_piece *piece, struct es_report *repor
                       "directory of root's with the app's group, such as /run/APP with "
                       "RuntimeDirectory=APP/tmp for the app itself",
                       piece->output->path);
+}
+
+int es_set_open_target(const struct es_config *config, const struct es_output *output,
+                       const char *root, const struct es_wanted *wanted, struct es_target *ret,
+                       struct es_err *err)
+{
+    struct ground g;
+
+    survey(&g, config, output, root, wanted->look);
+    return es_target_open(&g.walk, wanted, ret, err);
 }
 
 static int prepare(struct es_set *set, const struct es_config *config, const struct es_tree *tree,
@@ -111,8 +120,8 @@ static int prepare(struct es_set *set, const struct es_config *config, const str
 
         if (piece->kept)
             continue;
-        survey(&g, config, piece->output, set->root, look);
-        r = es_target_open(&g.walk, &piece->wanted, &piece->target, err);
+        r = es_set_open_target(config, piece->output, set->root, &piece->wanted, &piece->target,
+                               err);
         if (r < 0)
             es_context(err, "output");
         else
@@ -143,13 +152,24 @@ int es_set_prepare(const struct es_config *config, const struct es_tree *tree,
     return 0;
 }
 
-static int write_all(struct es_set *set, struct es_err *err)
+int es_set_stage(struct es_set *set, struct es_err *err)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < set->n; i++)
         if (!set->pieces[i].kept)
             r = es_target_stage(&set->pieces[i].target, err);
+    if (r < 0)
+        es_context(err, "output");
+    return r;
+}
+
+static int write_all(struct es_set *set, struct es_err *err)
+{
+    int r = es_set_stage(set, err);
+
+    if (r < 0)
+        return r;
     for (size_t i = 0; r == 0 && i < set->n; i++)
         if (!set->pieces[i].kept)
             r = es_target_publish(&set->pieces[i].target, err);
@@ -175,6 +195,8 @@ bool es_set_differs(const struct es_set *set)
     for (size_t i = 0; i < set->n; i++) {
         enum es_target_state state = set->pieces[i].target.state;
 
+        if (set->pieces[i].restored != ES_TARGET_SAME)
+            return true;
         if (!set->pieces[i].kept && state != ES_TARGET_SAME && state != ES_TARGET_UNKNOWN)
             return true;
     }

@@ -21,6 +21,8 @@ struct es_piece {
     struct es_buf text;
     struct es_wanted wanted;
     struct es_target target;
+    enum es_target_state
+        restored; /* what was put right from the last set before: SAME for nothing */
     struct es_change *changes;
     size_t n_changes;
     bool unreadable; /* the file that is there is not of this format: every key counts as new */
@@ -38,7 +40,15 @@ int es_set_prepare(const struct es_config *config, const struct es_tree *tree,
                    const struct es_fetched *fetched, const char *root, bool look,
                    struct es_set *ret, struct es_report *report, struct es_err *err);
 
-/* Stages all, then publishes all. Signals wait until it is done. */
+/* Opens the place of one output, by the rules for outputs. */
+int es_set_open_target(const struct es_config *config, const struct es_output *output,
+                       const char *root, const struct es_wanted *wanted, struct es_target *ret,
+                       struct es_err *err);
+
+/* Writes temporary files beside all targets that will be replaced. */
+int es_set_stage(struct es_set *set, struct es_err *err);
+
+/* Publishes all, staging what is not yet. Signals wait until it is done. */
 int es_set_write(struct es_set *set, struct es_err *err);
 
 /* Finds out which keys differ, for those who want to know: fills changes. */

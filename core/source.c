@@ -15,7 +15,7 @@ const struct es_option es_source_options[] = {
      "name for `from` and messages (default: type)"},
     {"optional", ES_OPT_BOOL, 0, "false", NULL, OPT(optional),
      "absent is fine (denied or unreadable is not)"},
-    {"on_unavailable", ES_OPT_ENUM, 0, "fail", "fail|skip", OPT(on_unavailable),
+    {"on_unavailable", ES_OPT_ENUM, 0, "fail", "fail|last-good|skip", OPT(on_unavailable),
      "what to do where the source cannot be reached until the deadline"},
     {"include", ES_OPT_STRINGS, 0, NULL, NULL, OPT(include),
      "globs of keys to take (default: all)"},
@@ -101,6 +101,20 @@ static int compile_renames(const struct es_config *config, struct es_source *sou
     return 0;
 }
 
+/* It stands in messages and in `from`. */
+static int check_name(const struct es_config *config, const struct es_source *source,
+                      const struct es_value *table, struct es_err *err)
+{
+    const char *wrong = NULL;
+
+    if (source->name && source->name[0] == '\0')
+        wrong = "name is empty";
+    for (const char *p = source->name; p && *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            wrong = "name has a control character in it";
+    return wrong ? es_config_fail(config, &es_table_get(table, "name")->pos, err, "%s", wrong) : 0;
+}
+
 static int compile_common(const struct es_config *config, struct es_source *source,
                           const struct es_value *table, struct es_err *err)
 {
@@ -113,9 +127,52 @@ static int compile_common(const struct es_config *config, struct es_source *sour
     if (r == 0 && source->prefix_key)
         r = es_config_place(config, &es_table_get(table, "prefix_key")->pos,
                             es_key_parse(source->prefix_key, &source->prefix, err), err);
-    if (r == 0 && source->name && strpbrk(source->name, "\n\r\t"))
-        r = es_config_fail(config, &es_table_get(table, "name")->pos, err,
-                           "name has a control character in it");
+    return r < 0 ? r : check_name(config, source, table, err);
+}
+
+/* A table such as [aws] gives defaults for the sources of a kind: what a source does not say itself
+ * is taken from there. */
+static int take_defaults(const struct es_config *config, const struct es_provider *provider,
+                         struct es_value *table, struct es_err *err)
+{
+    const struct es_value *defaults =
+        provider->defaults ? es_table_get(&config->root, provider->defaults) : NULL;
+
+    for (size_t i = 0; defaults && i < defaults->table.n; i++) {
+        const struct es_entry *entry = &defaults->table.entries[i];
+        struct es_entry *added;
+        int r = es_table_add(table, entry->key.data, entry->key.len, &added);
+
+        if (r == -EEXIST)
+            continue;
+        if (r == 0)
+            r = es_value_copy(&added->value, &entry->value);
+        if (r < 0)
+            return es_nomem(err);
+        added->pos = entry->pos;
+    }
+    return 0;
+}
+
+static int compile_mirror(const struct es_config *config, struct es_source *source,
+                          const struct es_value *table, struct es_err *err)
+{
+    const struct es_mirror_want *want = &source->mirror;
+    const struct es_value *owner = es_table_get(table, "owner");
+    const struct es_value *group = es_table_get(table, "group");
+    int r = 0;
+
+    source->mirrors =
+        source->provider->mirror && source->provider->mirror(source->state, &source->mirror);
+    source->mirror_gid = config->gid;
+    if (!source->mirrors)
+        return 0;
+    if (want->owner)
+        r = es_config_user(config, want->owner, owner ? &owner->pos : &table->pos,
+                           &source->mirror_uid, err);
+    if (r == 0 && want->group)
+        r = es_config_group(config, want->group, group ? &group->pos : &table->pos,
+                            &source->mirror_gid, err);
     return r;
 }
 
@@ -140,12 +197,16 @@ int es_source_compile(struct es_config *config, struct es_value *table,
         return es_nomem(err);
     r = es_options_unknown(sets, 2, NULL, table, config->file, err);
     if (r == 0)
+        r = take_defaults(config, source->provider, table, err);
+    if (r == 0)
         r = es_expand_table(variables, source->provider->options, table, config->file, err);
     if (r == 0)
         r = es_options_parse(source->provider->options, table, config->file, source->state, err);
     if (r == 0 && source->provider->validate)
         r = es_config_place(config, &source->pos, source->provider->validate(source->state, err),
                             err);
+    if (r == 0)
+        r = compile_mirror(config, source, table, err);
     return r == 0 ? compile_common(config, source, table, err) : r;
 }
 

@@ -16,6 +16,8 @@ struct walker {
     int fds[ES_WALK_DEPTH];
     size_t n;
     char rest[2 * PATH_MAX];
+    size_t
+        own; /* what is left is the path's own where it is shorter: the longer came from a link */
     unsigned links;
     bool below_app; /* the directory on top is the app's */
 };
@@ -157,6 +159,7 @@ static int start(struct walker *w, struct es_err *err)
         return es_fail(err, ES_CONFIG, ENAMETOOLONG, "a path has more than %d bytes", PATH_MAX);
     }
     strcpy(w->rest, w->path);
+    w->own = strlen(w->path) + 1;
     return push(w, fd, err);
 }
 
@@ -208,6 +211,8 @@ static int follow(struct walker *w, int link, const struct stat *st, const char 
         return fail(w, errno, err, component);
     target[n] = '\0';
     memcpy(rest, w->rest, sizeof rest);
+    if (strlen(rest) < w->own)
+        w->own = strlen(rest);
     if ((size_t)snprintf(w->rest, sizeof w->rest, "%s%s", target, rest) >= sizeof w->rest)
         return fail(w, ENAMETOOLONG, err, component);
     if (target[0] == '/')
@@ -220,13 +225,9 @@ static int follow(struct walker *w, int link, const struct stat *st, const char 
  * the configured path: a part of it that was reached through a link is the administrator's. */
 static const struct es_make *may_make(const struct walker *w)
 {
-    size_t len_path = strlen(w->path), len_rest = strlen(w->rest), done;
+    size_t left = strlen(w->rest), done = strlen(w->path) - left;
 
-    /* What a link has put there may be longer than the path itself. */
-    if (len_rest > len_path)
-        return NULL;
-    done = len_path - len_rest;
-    if (strcmp(w->path + done, w->rest) != 0)
+    if (left >= w->own)
         return NULL;
     for (const struct es_make *m = w->walk->make; m && m->path; m++) {
         size_t len = strlen(m->path);

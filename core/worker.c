@@ -242,9 +242,51 @@ static int add_files(struct es_value *table, const struct es_files *files, uint3
     return r;
 }
 
-static int add_source(struct es_value *list, const struct es_source *source, uint32_t number,
-                      const struct es_files *files)
+static int add_known(struct es_value *list, const struct es_kept_object *object, bool mirrored)
 {
+    struct es_value *item;
+    int r = es_list_add(list, &item);
+
+    if (r < 0)
+        return r;
+    es_value_set_table(item);
+    r = add_text(item, "name", es_buf_str(&object->name));
+    if (r == 0)
+        r = add_text(item, "version", es_buf_str(&object->version));
+    if (r == 0)
+        r = add_number(item, "size", object->size);
+    if (r == 0)
+        r = add_number(item, "modified", object->modified_ms);
+    return r < 0 ? r : add_number(item, "mirrored", mirrored);
+}
+
+/* Names, versions and times, never values: what the worker may say "same" of. */
+static int add_before(struct es_value *table, const struct es_before *before)
+{
+    struct es_entry *entry;
+    int r = es_table_add(table, "known_address", 13, &entry);
+
+    if (r == 0)
+        r = es_value_set_string(&entry->value, before->kept->address.data,
+                                before->kept->address.len);
+    if (r == 0)
+        r = es_table_add(table, "known", 5, &entry);
+    if (r < 0)
+        return r;
+    es_value_set_list(&entry->value);
+    for (size_t i = 0; r == 0 && i < before->kept->n_objects; i++)
+        r = add_known(&entry->value, &before->kept->objects[i], false);
+    for (size_t i = 0; r == 0 && i < before->n_files; i++)
+        r = add_known(&entry->value, &before->files[i]->object, true);
+    return r;
+}
+
+static int add_source(struct es_value *list, const struct es_asked *asked, uint32_t number)
+{
+    const struct es_source *source = &asked->config->sources[number];
+    const struct es_before *before = asked->previous && asked->previous->sources[number].kept
+                                         ? &asked->previous->sources[number]
+                                         : NULL;
     struct es_value *table;
     struct es_entry *options;
     int r = es_list_add(list, &table);
@@ -259,7 +301,9 @@ static int add_source(struct es_value *list, const struct es_source *source, uin
         r = es_table_add(table, "options", 7, &options);
     if (r == 0)
         r = es_value_copy(&options->value, source->table);
-    return r < 0 ? r : add_files(table, files, number);
+    if (r == 0 && before)
+        r = add_before(table, before);
+    return r < 0 ? r : add_files(table, asked->files, number);
 }
 
 static int fill_job(struct es_value *job, const struct es_asked *asked, int64_t deadline)
@@ -267,6 +311,8 @@ static int fill_job(struct es_value *job, const struct es_asked *asked, int64_t 
     struct es_entry *sources, *environment;
     int r = add_number(job, "milliseconds", es_clock_left(deadline));
 
+    if (r == 0)
+        r = add_number(job, "describe", asked->describe);
     if (r == 0 && asked->surroundings->home)
         r = add_text(job, "home", asked->surroundings->home);
     if (r == 0)
@@ -280,7 +326,7 @@ static int fill_job(struct es_value *job, const struct es_asked *asked, int64_t 
     es_value_set_list(&sources->value);
     for (size_t i = 0; r == 0 && i < asked->config->n_sources; i++)
         if (asked->wanted[i])
-            r = add_source(&sources->value, &asked->config->sources[i], (uint32_t)i, asked->files);
+            r = add_source(&sources->value, asked, (uint32_t)i);
     return r;
 }
 

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "needs.h"
+#include "previous.h"
 
 struct es_worker {
     pid_t pid;   /* 0: none */
@@ -26,6 +27,8 @@ struct es_asked {
     const bool *wanted; /* by source */
     const struct es_files *files;
     const struct es_surroundings *surroundings;
+    const struct es_previous *previous; /* or NULL */
+    bool describe;
 };
 int es_worker_send(struct es_worker *worker, const struct es_asked *asked, int64_t deadline,
                    struct es_err *err);

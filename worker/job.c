@@ -41,16 +41,84 @@ static int read_files(const struct es_value *list, struct es_task *task, struct 
     return 0;
 }
 
+/* One entry a name: an object that is both merged and mirrored stands twice in the job. */
+static int compare_known(const void *a, const void *b)
+{
+    return strcmp(((const struct es_object *)a)->name, ((const struct es_object *)b)->name);
+}
+
+static int read_object(const struct es_value *table, struct es_object *ret, struct es_err *err)
+{
+    const struct es_value *name = get(table, "name", ES_STRING);
+    const struct es_value *version = get(table, "version", ES_STRING);
+    const struct es_value *size = get(table, "size", ES_INTEGER);
+    const struct es_value *modified = get(table, "modified", ES_INTEGER);
+    const struct es_value *mirrored = get(table, "mirrored", ES_INTEGER);
+
+    if (!name || !version || !size || !modified || !mirrored)
+        return malformed(err);
+    *ret = (struct es_object){.name = es_buf_str(&name->text),
+                              .version = es_buf_str(&version->text),
+                              .size = size->integer,
+                              .modified_ms = modified->integer,
+                              .merged = mirrored->integer == 0,
+                              .mirrored = mirrored->integer != 0};
+    return 0;
+}
+
+/* The two halves count as one object only where they are of one version. */
+static size_t join_known(struct es_object *known, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct es_object *last = kept ? &known[kept - 1] : NULL;
+
+        if (last && strcmp(last->name, known[i].name) == 0 &&
+            strcmp(last->version, known[i].version) == 0) {
+            last->merged |= known[i].merged;
+            last->mirrored |= known[i].mirrored;
+        } else {
+            known[kept++] = known[i];
+        }
+    }
+    return kept;
+}
+
+static int read_known(const struct es_value *table, struct es_task *task, struct es_err *err)
+{
+    const struct es_value *list = get(table, "known", ES_LIST);
+    size_t n = list ? list->list.n : 0;
+
+    if (n == 0)
+        return 0;
+    task->known = calloc(n, sizeof *task->known);
+    if (!task->known)
+        return es_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        int r = read_object(&list->list.items[i], &task->known[i], err);
+
+        if (r < 0)
+            return r;
+    }
+    qsort(task->known, n, sizeof *task->known, compare_known);
+    task->fetch.known = task->known;
+    task->fetch.n_known = join_known(task->known, n);
+    return 0;
+}
+
 static int read_task(const struct es_value *table, struct es_task *task, struct es_err *err)
 {
     const struct es_value *number = get(table, "number", ES_INTEGER);
     const struct es_value *type = get(table, "type", ES_STRING);
     const struct es_value *options = get(table, "options", ES_TABLE);
     const struct es_value *files = get(table, "files", ES_LIST);
+    int r;
 
     if (!number || !type || !options || !files)
         return malformed(err);
-    task->number = (uint32_t)number->integer;
+    task->sink.source = (uint32_t)number->integer;
+    task->options = options;
     task->provider = es_provider_by_type(es_buf_str(&type->text));
     task->fn = task->provider ? es_fetcher_of(task->provider) : NULL;
     if (!task->fn)
@@ -60,7 +128,8 @@ static int read_task(const struct es_value *table, struct es_task *task, struct 
         return es_nomem(err);
     if (es_options_parse(task->provider->options, options, "job", task->state, err) < 0)
         return -EBADMSG;
-    return read_files(files, task, err);
+    r = read_known(table, task, err);
+    return r < 0 ? r : read_files(files, task, err);
 }
 
 static int read_value(int fd, struct es_value *ret, struct es_err *err)
@@ -85,10 +154,12 @@ static int read_surroundings(const struct es_value *root, struct es_job *job, st
     const struct es_value *environment = get(root, "environment", ES_TABLE);
     const struct es_value *home = get(root, "home", ES_STRING);
     const struct es_value *milliseconds = get(root, "milliseconds", ES_INTEGER);
+    const struct es_value *describe = get(root, "describe", ES_INTEGER);
 
-    if (!environment || !milliseconds)
+    if (!environment || !milliseconds || !describe)
         return malformed(err);
     job->milliseconds = milliseconds->integer;
+    job->describe = describe->integer != 0;
     if (es_value_copy(&job->surroundings.environment, environment) < 0)
         return es_nomem(err);
     if (!home)
@@ -134,6 +205,7 @@ void es_job_done(struct es_job *job)
             es_options_clear(task->provider->options, task->state);
         free(task->state);
         free(task->files);
+        free(task->known);
     }
     free(job->tasks);
     es_surroundings_done(&job->surroundings);

@@ -2,22 +2,27 @@
 #ifndef ENVSYNC_WORKER_JOB_H
 #define ENVSYNC_WORKER_JOB_H
 
-#include "envsync/provider.h"
+#include "sink.h"
 
 /* One source to be fetched. Strings are borrowed from the job's value. */
 struct es_task {
-    uint32_t number;
+    struct es_sink sink;
     const struct es_provider *provider;
+    const struct es_value *options; /* as sent, resolved */
     es_fetch_fn *fn;
     void *state;
     struct es_file *files;
+    struct es_object *known;
     struct es_fetch fetch; /* what fn works on; completed by the worker */
+    struct es_work *work;  /* the worker's own */
+    bool finished;
 };
 
 struct es_job {
     struct es_value root;
     struct es_surroundings surroundings;
     int64_t milliseconds; /* until the deadline */
+    bool describe;
     struct es_task *tasks;
     size_t n;
 };

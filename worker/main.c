@@ -5,11 +5,13 @@
  * path and writes no file.
  */
 #include "build.h"
+#include "http.h"
 #include "job.h"
 #include "sink.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -28,37 +30,95 @@ static int settle(const char *parent)
     return getppid() == (pid_t)atoi(parent) ? 0 : -ESRCH;
 }
 
-void es_fetch_finish(struct es_fetch *fetch, int r, const struct es_err *err)
+/* One run: all sources are started, then the loop runs until each has finished. */
+struct es_work {
+    struct es_pipe pipe;
+    struct es_http *http;
+    size_t pending;
+    struct es_err err; /* of the pipe */
+    int r;
+};
+
+static void finish(struct es_task *task, int r, const struct es_err *err)
 {
-    (void)fetch;
-    (void)r;
-    (void)err;
+    struct es_work *work = task->work;
+
+    if (task->finished)
+        return;
+    task->finished = true;
+    work->pending--;
+    if (work->r == 0)
+        work->r = es_sink_finish(&task->sink, r < 0 ? err : NULL, &work->err);
 }
 
-static int work(struct es_sink *sink, struct es_job *job, struct es_err *err)
+void es_fetch_finish(struct es_fetch *fetch, int r, const struct es_err *err)
 {
-    for (size_t i = 0; i < job->n; i++) {
-        struct es_task *task = &job->tasks[i];
-        struct es_err why;
-        int r;
+    struct es_task *task =
+        (struct es_task *)(void *)((char *)fetch - offsetof(struct es_task, fetch));
 
-        task->fetch.state = task->state;
-        task->fetch.surroundings = &job->surroundings;
-        task->fetch.files = task->files;
-        task->fetch.sink = sink;
-        sink->source = task->number;
-        r = task->fn(&task->fetch, &why);
-        r = es_sink_finish(sink, r < 0 ? &why : NULL, err);
-        if (r < 0)
-            return r;
+    finish(task, r, err);
+}
+
+static void start(struct es_work *work, const struct es_job *job, struct es_task *task)
+{
+    struct es_err err;
+    int r;
+
+    task->work = work;
+    task->sink.pipe = &work->pipe;
+    task->fetch.state = task->state;
+    task->fetch.surroundings = &job->surroundings;
+    task->fetch.files = task->files;
+    task->fetch.sink = &task->sink;
+    task->fetch.http = work->http;
+    task->fetch.describe = job->describe;
+    r = task->fn(&task->fetch, &err);
+    if (r != ES_FETCH_PENDING)
+        finish(task, r, &err);
+}
+
+/* A source that has not kept its promise to finish: a fault of ours, but the others are fine. */
+static void give_up(const struct es_job *job, const struct es_err *err)
+{
+    for (size_t i = 0; i < job->n; i++)
+        finish(&job->tasks[i], -EDEADLK, err);
+}
+
+static int run(struct es_work *work, struct es_job *job, struct es_err *err)
+{
+    /* So that the last words are there before nobody listens any more. */
+    int64_t ms = job->milliseconds - (job->milliseconds > 500 ? 50 : job->milliseconds / 10);
+    struct es_err why;
+    int r = es_http_new(NULL, ms, &work->http, err);
+
+    if (r < 0)
+        return r;
+    work->pending = job->n;
+    for (size_t i = 0; i < job->n; i++)
+        start(work, job, &job->tasks[i]);
+    if (es_http_run(work->http, &work->pending, &why) < 0)
+        give_up(job, &why);
+    if (work->r < 0) {
+        *err = work->err;
+        return work->r;
     }
-    return es_sink_end(sink, err);
+    return es_pipe_end(&work->pipe, err);
+}
+
+/* Whoever hangs at the deadline, a resolver for one, is not waited for. */
+static void leave(struct es_work *work, struct es_job *job, int status)
+{
+    if (work->http && es_http_now_ms(work->http) >= es_http_deadline_ms(work->http))
+        _exit(status);
+    es_job_done(job);
+    es_http_free(work->http);
+    es_pipe_done(&work->pipe);
 }
 
 int main(int argc, char **argv)
 {
-    ES_CLEANUP(es_sink_done) struct es_sink sink = {0};
-    ES_CLEANUP(es_job_done) struct es_job job = {0};
+    struct es_work work = {.r = 0};
+    struct es_job job = {0};
     struct es_err err, ignored;
     int r;
 
@@ -66,14 +126,15 @@ int main(int argc, char **argv)
         fputs("envsync starts this program; it is of no use alone\n", stderr);
         return 64;
     }
-    sink.fd = atoi(argv[2]);
+    work.pipe.fd = atoi(argv[2]);
     signal(SIGPIPE, SIG_IGN);
     if (settle(argv[3]) < 0)
         return 70;
     r = es_job_read(atoi(argv[1]), &job, &err);
     if (r == 0)
-        r = work(&sink, &job, &err);
+        r = run(&work, &job, &err);
     if (r < 0)
-        es_sink_fatal(&sink, &err, &ignored);
+        es_pipe_fatal(&work.pipe, &err, &ignored);
+    leave(&work, &job, r < 0 ? 70 : 0);
     return r < 0 ? 70 : 0;
 }

@@ -4,19 +4,30 @@
 
 #include "envsync/provider.h"
 
-struct es_sink {
-    int fd;            /* the pipe */
-    uint32_t source;   /* whose records come now */
+/* The pipe that the sinks of all sources share, with what has gone through it. */
+struct es_pipe {
+    int fd;
     struct es_buf out; /* frames not yet written */
     size_t records;
     size_t bytes;
-    size_t notes;
+    size_t objects;
+    size_t notes, details;
 };
 
-/* Says that the present source is done, or (err) how it failed. */
+struct es_sink {
+    struct es_pipe *pipe;
+    uint32_t source; /* whose it is */
+};
+
+/* The source's options as they are after all variables and facts: what its data counts for. */
+int es_sink_address(struct es_sink *sink, const struct es_value *options, struct es_err *err);
+
+/* Says that the source is done, or how it failed. */
 int es_sink_finish(struct es_sink *sink, const struct es_err *failure, struct es_err *err);
-int es_sink_end(struct es_sink *sink, struct es_err *err);
-int es_sink_fatal(struct es_sink *sink, const struct es_err *failure, struct es_err *err);
-void es_sink_done(struct es_sink *sink);
+
+int es_pipe_end(struct es_pipe *pipe, struct es_err *err);
+int es_pipe_fatal(struct es_pipe *pipe, const struct es_err *failure, struct es_err *err);
+int es_pipe_flush(struct es_pipe *pipe, struct es_err *err); /* writes what waits */
+void es_pipe_done(struct es_pipe *pipe);
 
 #endif

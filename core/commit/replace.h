@@ -14,9 +14,7 @@
 #ifndef ENVSYNC_CORE_COMMIT_REPLACE_H
 #define ENVSYNC_CORE_COMMIT_REPLACE_H
 
-#include "../walk.h"
-
-#include <sys/stat.h>
+#include "temp.h"
 
 enum es_target_state {
     ES_TARGET_SAME,    /* bytes, owner and mode are right */
@@ -31,9 +29,7 @@ struct es_wanted {
     const char *path;
     const char *data;
     size_t len;
-    uid_t uid;
-    gid_t gid;
-    mode_t mode;
+    struct es_owner owner;
     bool look; /* only compare: write nothing at all, and what may not be read is no error */
 };
 
@@ -43,12 +39,12 @@ struct es_target {
     enum es_target_state state;
     int old;        /* the file that is there, read-only, or -1 */
     struct stat st; /* of old */
-    char temp[NAME_MAX + 1];
+    struct es_temp temp;
 };
 
 #define ES_TARGET_INIT                                                                             \
     {                                                                                              \
-        .place = {.dir = -1}, .old = -1                                                            \
+        .place = {.dir = -1}, .old = -1, .temp = ES_TEMP_INIT                                      \
     }
 
 int es_target_open(const struct es_walk *walk, const struct es_wanted *wanted,

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct es_http;
+struct es_http_ca;
 
 enum es_http_flags {
     ES_HTTP_PLAIN_OK = 1 << 0, /* http:// may be used: metadata, loopback, a configured endpoint */
@@ -36,6 +37,7 @@ enum es_http_outcome {
     ES_HTTP_BODY_BROKEN,   /* shorter than announced, bad chunks */
     ES_HTTP_TOO_LARGE,     /* over max_body, or headers over their cap */
     ES_HTTP_STOPPED,       /* on_data has said no */
+    ES_HTTP_FAULT,         /* a fault of our own: no memory */
 };
 
 struct es_http_answer {
@@ -62,9 +64,9 @@ struct es_http_request {
     size_t body_len;
     size_t max_body;
     unsigned flags;
-    int timeout_ms;      /* of this try; 0: until the deadline */
-    const char *ca_file; /* a descriptor path or NULL: the system's */
-    const char *proxy;   /* or NULL */
+    int timeout_ms;              /* of this try, from its start; 0: until the deadline */
+    const struct es_http_ca *ca; /* NULL: the system's */
+    const char *proxy;           /* or NULL */
 
     /* Bytes of a 2xx body as they come; a negative return stops with ES_HTTP_STOPPED. NULL: the
      * body is collected. Called for no other status. */
@@ -77,6 +79,22 @@ struct es_http_request {
 /* Fails only for lack of memory or a request that breaks the rules (http:// without the flag): then
  * on_done is not called. */
 int es_http_send(struct es_http *http, const struct es_http_request *request, struct es_err *err);
+
+/* Certificates to trust in place of the system's, as PEM; ret lives as long as the loop, and equal
+ * texts give the same. ES_CONFIG where there is none in it. */
+int es_http_trust(struct es_http *http, const char *pem, size_t len, const struct es_http_ca **ret,
+                  struct es_err *err);
+
+/* Forgets all requests and timers with this `data`, without a call. Not from on_data. */
+void es_http_forget(struct es_http *http, const void *data);
+
+/* A place for what the sources of one worker share (credentials, budgets): NULL at first, ended by
+ * `clear` with the loop. It belongs to providers/aws. */
+struct es_http_room {
+    void *own;
+    void (*clear)(void *own);
+};
+struct es_http_room *es_http_room(struct es_http *http);
 
 /* Calls fn once after ms milliseconds (or at once, from the loop, at the deadline). */
 int es_http_after(struct es_http *http, int ms, void (*fn)(void *data), void *data,

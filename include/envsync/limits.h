@@ -18,6 +18,10 @@ enum {
     ES_MAX_FILES = 512,             /* files that root opens for the worker in a run */
     ES_MAX_ENV_VARIABLE = 131072,   /* NAME=VALUE and its NUL, the kernel's own limit */
     ES_MAX_ENV_TOTAL = 2 << 20,     /* all variables of one output */
+    ES_MAX_OBJECTS = 100000,        /* objects of a run, merged and mirrored */
+    ES_MAX_FILE_DATA = 128 << 10,   /* bytes of a mirrored file in one frame */
+    ES_MAX_OPEN_FILES = 300,        /* mirrored files under way at once */
+    ES_MAX_MIRROR_PATH = 1024,      /* bytes of a mirrored file's path below its dir */
     ES_MAX_NOTES = 1000,            /* notes that one run may print */
 };
 

@@ -67,6 +67,15 @@ int es_needs_add(struct es_needs *needs, const struct es_need *need, struct es_e
 
 void es_needs_done(struct es_needs *needs);
 
+/* Where a source mirrors objects to, byte for byte. Borrowed from its state. */
+struct es_mirror_want {
+    const char *dir;
+    const char *owner, *group; /* names, or NULL: root, and the configuration's group */
+    int64_t mode, dir_mode;
+    bool prune;       /* remove what an earlier run mirrored and is no longer there */
+    bool exact_mtime; /* files get the objects' times */
+};
+
 struct es_provider {
     const char *type;    /* as in `type = "..."` */
     const char *summary; /* one line */
@@ -78,10 +87,14 @@ struct es_provider {
     int (*needs)(const void *state, const struct es_surroundings *surroundings,
                  struct es_needs *needs, struct es_err *err);
 
+    /* Fills ret and returns true where this source mirrors. */
+    bool (*mirror)(const void *state, struct es_mirror_want *ret);
+
     const char *const *environment; /* variables that it reads, NULL-terminated; or NULL */
     const char *defaults; /* top-level table that gives defaults for its options ("aws"), or NULL */
-    bool facts;           /* gives ${cloud.FACT} to the options of others */
-    bool named;           /* its records' `object` is the full name that ssm-json writes */
+    const struct es_option *default_options; /* those of its options that it may give */
+    bool facts;                              /* gives ${cloud.FACT} to the options of others */
+    bool named; /* its records' `object` is the full name that ssm-json writes */
 };
 
 /* All providers, ends with NULL. */
@@ -103,8 +116,9 @@ struct es_object {
     const char *name;    /* unique in its source */
     const char *version; /* opaque, compared bytewise: an ETag */
     int64_t size;
-    int64_t modified_ms; /* since 1970, or -1 */
-    uint32_t rank;       /* order of its records within the source */
+    int64_t modified_ms;   /* since 1970, or -1 */
+    uint32_t rank;         /* order of its records within the source */
+    bool merged, mirrored; /* of a known one: what the last set has of it */
 };
 
 /* Takes what one source gives. Checks caps, names and shapes once for all providers. */
@@ -116,6 +130,10 @@ int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_
 
 /* A line for the user that is no failure ("passed over ..."). Never a value. */
 int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same, shown with -v only. */
+int es_sink_detail(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* A merged object is as it is known: its records are taken from the last set, with this rank. */

@@ -47,14 +47,24 @@ int es_get_bytes(struct es_cursor *in, struct es_buf *ret);
 int es_get_value(struct es_cursor *in, struct es_value *ret);
 int es_get_record(struct es_cursor *in, struct es_record *ret);
 
-/* Frames that go up from the worker, and the one that goes down. */
+/* Frames that go up from the worker, and the one that goes down. All but JOB, END and FATAL begin
+ * with the u32 number of a source. An object is: bytes name, bytes version, u64 size, u64
+ * modified_ms, u32 rank. */
 enum es_frame {
-    ES_FRAME_JOB = 1, /* down: es_value table, see core/job.h */
-    ES_FRAME_RECORD,  /* es_record */
-    ES_FRAME_NOTE,    /* u32 source, bytes text */
-    ES_FRAME_DONE,    /* u32 source, u8 failed; if failed: u8 class, bytes message */
-    ES_FRAME_END,     /* empty: every source is done */
-    ES_FRAME_FATAL,   /* u8 class, bytes message: the worker cannot work at all */
+    ES_FRAME_JOB = 1,    /* down: es_value table, see worker/job.h */
+    ES_FRAME_ADDRESS,    /* es_value: the resolved options; before all else of a source */
+    ES_FRAME_RECORD,     /* es_record (its source is the number) */
+    ES_FRAME_NOTE,       /* u8 level, bytes text */
+    ES_FRAME_OBJECT,     /* object: a merged one whose records follow */
+    ES_FRAME_SAME,       /* object: a merged one that is as it is known */
+    ES_FRAME_FILE_SAME,  /* bytes path, object */
+    ES_FRAME_FILE_BEGIN, /* u32 id, bytes path, object */
+    ES_FRAME_FILE_DATA,  /* u32 id, the rest: data */
+    ES_FRAME_FILE_END,   /* u32 id */
+    ES_FRAME_FILE_DROP,  /* u32 id */
+    ES_FRAME_DONE,       /* u8 failed; if failed: u8 class, bytes message */
+    ES_FRAME_END,        /* empty: every source is done */
+    ES_FRAME_FATAL,      /* u8 class, bytes message: the worker cannot work at all */
 };
 int es_put_frame(struct es_buf *out, enum es_frame type, const struct es_buf *payload);
 

@@ -2,6 +2,7 @@
  * tables that are made at the first use; crc32c uses the processor where it can. */
 #include "checksum.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -55,11 +56,10 @@ static uint64_t crc_sliced(uint64_t (*const t)[256], uint64_t crc, const unsigne
                            size_t len)
 {
     for (; len >= 8; p += 8, len -= 8) {
-        uint64_t word = 0;
+        uint64_t word;
 
-        for (int i = 7; i >= 0; i--)
-            word = word << 8 | p[i];
-        word ^= crc;
+        memcpy(&word, p, sizeof word);
+        word = le64toh(word) ^ crc;
         crc = t[7][word & 0xff] ^ t[6][word >> 8 & 0xff] ^ t[5][word >> 16 & 0xff] ^
               t[4][word >> 24 & 0xff] ^ t[3][word >> 32 & 0xff] ^ t[2][word >> 40 & 0xff] ^
               t[1][word >> 48 & 0xff] ^ t[0][word >> 56];

@@ -15,21 +15,8 @@
 #include "envsync/http.h"
 #include "envsync/provider.h"
 #include "error.h"
+#include "options.h"
 #include "sign.h"
-
-/* What every AWS source takes; a provider's state begins with it. */
-struct es_aws_options {
-    char *region;
-    char *endpoint;
-    char *profile;
-    char *role_arn;
-    char *ca_file;
-    char *proxy;
-};
-/* The rows for the option table of a state struct whose first member is `struct es_aws_options
- * aws`. (In options.c of a provider: `static const struct es_option options[] = {...,
- * ES_AWS_OPTION_ROWS, {0}};`) Defined in providers/aws/options.h beside es_aws_validate(),
- * es_aws_needs() and the list es_aws_environment[] of variables that they read. */
 
 struct es_aws;
 
@@ -37,6 +24,10 @@ struct es_aws;
 int es_aws_new(struct es_fetch *fetch, const struct es_aws_options *options,
                enum es_aws_service service, enum es_aws_addressing addressing, struct es_aws **ret,
                struct es_err *err);
+/* For a fetch() with `describe` set: says by notes where credentials, region and endpoint come
+ * from, and asks nothing of the network. */
+int es_aws_describe(struct es_fetch *fetch, const struct es_aws_options *options,
+                    enum es_aws_service service, struct es_err *err);
 void es_aws_free(struct es_aws *aws); /* NULL is fine; calls under way are forgotten */
 
 struct es_aws_reply {
@@ -66,7 +57,8 @@ struct es_aws_call {
     int (*on_data)(void *data, const void *bytes, size_t len);
     void (*on_restart)(void *data);
     /* May refuse a 2xx whose content does not hold (checksum, not AWS's answer): a negative errno
-     * with err makes it final, 1 makes it a transient failure that is tried again. */
+     * with err makes it final, 1 with err a transient failure: tried again, final the third time.
+     */
     int (*check)(void *data, const struct es_http_answer *answer, struct es_err *err);
     void (*on_done)(void *data, const struct es_aws_reply *reply);
     void *data;

@@ -29,15 +29,11 @@ static void set(char *field, size_t size, const char *text, size_t len, const ch
 /* "com.amazonaws.x#Code:http://..." -> Code */
 static void set_code(struct es_aws_error *error, const char *text)
 {
-    const char *hash;
-    size_t len = strcspn(text, ":");
+    size_t len = strcspn(text, ":"), from = len;
 
-    hash = memrchr(text, '#', len);
-    if (hash) {
-        len -= (size_t)(hash + 1 - text);
-        text = hash + 1;
-    }
-    set(error->code, sizeof error->code, text, len, "._-");
+    while (from > 0 && text[from - 1] != '#')
+        from--;
+    set(error->code, sizeof error->code, text + from, len - from, "._-");
 }
 
 static void set_request(struct es_aws_error *error, const char *text)

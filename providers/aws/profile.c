@@ -318,7 +318,7 @@ static int read_line(struct reader *reader, struct span line, struct es_err *err
 {
     struct span text = trim(line), value;
     size_t indent = (size_t)(text.at - line.at), name = 0;
-    const char *end;
+    size_t end = text.len;
     int r;
 
     if (text.len == 0) {
@@ -333,10 +333,11 @@ static int read_line(struct reader *reader, struct span line, struct es_err *err
     if (r < 0)
         return r;
     reader->indent = indent;
-    end = *text.at == '[' ? memrchr(text.at, ']', text.len) : NULL;
-    if (end && end > text.at + 1) {
+    while (end > 0 && text.at[end - 1] != ']')
+        end--;
+    if (*text.at == '[' && end > 2) {
         reader->section = true;
-        return add_section(reader, (struct span){text.at + 1, (size_t)(end - text.at - 1)}, err);
+        return add_section(reader, (struct span){text.at + 1, end - 2}, err);
     }
     if (!reader->section)
         return bad(reader, err, "this stands before the first [section]");

@@ -68,7 +68,7 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory, installed):
+def machine(tmp_path_factory, as_root, installed):
     booted = Machine(tmp_path_factory.mktemp("boot") / "machine", "--install", installed)
     yield booted
     booted.stop()

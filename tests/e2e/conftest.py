@@ -282,7 +282,7 @@ def tool():
 @pytest.fixture(scope="session")
 def as_root():
     if os.geteuid() != 0:
-        pytest.skip("needs root")
+        pytest.skip("not root")
 
 
 @pytest.fixture(scope="session")

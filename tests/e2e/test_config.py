@@ -195,7 +195,7 @@ def test_providers_lists_what_a_source_may_hold(envsync):
     assert {"file", "cloud-init"} <= {line.split()[0] for line in
                                       envsync.ok("providers").out.splitlines()}  # fmt: skip
     told = envsync.ok("providers", "file").out
-    for word in "path", "format", "required", "env toml json", "optional", "rename", "fail skip":
+    for word in "path", "format", "required", "env toml json", "optional", "rename", "fail last-good skip":
         assert word in told
 
 

@@ -49,6 +49,14 @@ int es_sink_note(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
     return 0;
 }
 
+int es_sink_detail(struct es_sink *sink, struct es_err *err, const char *fmt, ...)
+{
+    (void)sink;
+    (void)err;
+    (void)fmt;
+    return 0;
+}
+
 void fake_sink_done(struct es_sink *sink)
 {
     for (size_t i = 0; i < sink->n; i++)

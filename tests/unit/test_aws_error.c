@@ -136,6 +136,8 @@ static void what_could_move_a_terminal_or_hold_a_value_is_dropped(void **state)
         assert_string_equal(e.resource, "");
         assert_string_equal(e.request_id, "");
     }
+    assert_string_equal(read_body("<Error><Region>-eu</Region></Error>", NULL).region, "");
+    assert_string_equal(read_body("<Error><Region>12</Region></Error>", NULL).region, "");
     assert_string_equal(read_body("<Error><Region>a.evil.example</Region></Error>", NULL).region,
                         "");
     assert_non_null(big);

@@ -402,10 +402,10 @@ static void a_cached_key_signs_like_a_fresh_one(void **state)
         int n = i % 20;
 
         snprintf(secret, sizeof secret, "secret%d", n % 2);
-        snprintf(region, sizeof region, "r-%d", n % 5);
+        snprintf(region, sizeof region, "r-%d", n / 2 % 5);
         set_keys(&f->keys, "AK", secret, "");
         f->scope.region = region;
-        f->scope.now = 1767323045 + (n % 4) * 86400;
+        f->scope.now = 1767323045 + n / 10 * 86400;
         assert_int_equal(sign(f), 0);
         if (i < 20)
             memcpy(first[n], signature_of(&f->out), 65);

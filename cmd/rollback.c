@@ -1,0 +1,40 @@
+/* `envsync rollback`: publishes the previous set and holds it. */
+#include "../core/run.h"
+#include "cmd.h"
+
+static int run(struct es_session *session, struct es_err *err)
+{
+    ES_CLEANUP(es_run_done) struct es_run run = ES_RUN_INIT;
+    struct es_run_options options = {.process = &session->process,
+                                     .root = session->args.root,
+                                     .rollback = true,
+                                     .on_wait = es_session_on_wait,
+                                     .data = session};
+    int r;
+
+    es_process_catch();
+    r = es_session_load(session, &run.config, err);
+    options.deadline = es_session_deadline(session, &run.config);
+    if (r == 0)
+        r = es_run(&run, &options, &session->report, err);
+    es_session_flush(session);
+    if (r < 0)
+        return r;
+    es_log_line(&session->log, ES_LEVEL_NOTICE,
+                "%s: the earlier set is in place and held; `envsync sync --release` ends that",
+                run.config.name);
+    return ES_EXIT_OK;
+}
+
+const struct es_command es_command_rollback = {
+    .name = "rollback",
+    .usage = "[-c FILE] [--root DIR]",
+    .summary = "publish the previous set and hold it",
+    .help =
+        "Puts the outputs of the previous set back. From then on `envsync sync` fetches nothing,\n"
+        "warns, and exits 0, until `envsync sync --release`. A second rollback goes back to the\n"
+        "set that the first one left. Mirrored files stay as they are.",
+    .options = ES_ARG_CONFIG | ES_ARG_ROOT | ES_ARG_DEADLINE,
+    .max_rest = 0,
+    .run = run,
+};

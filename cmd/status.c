@@ -1,0 +1,148 @@
+/* `envsync status`: what the state says of the last run, offline. */
+#include "../core/run.h"
+#include "cmd.h"
+#include "show.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+struct work {
+    struct es_config config;
+    struct es_store store;
+    struct es_previous previous;
+};
+
+static void work_done(struct work *work)
+{
+    es_previous_done(&work->previous);
+    es_store_done(&work->store);
+    es_config_done(&work->config);
+}
+
+static void format_time(int64_t ms, char out[32])
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+static const char *state_of(const struct es_kept_source *kept)
+{
+    return kept->stale ? "stale" : kept->given ? "given" : "absent or skipped";
+}
+
+/* What a source's records are of: one version, or how many objects. */
+static void format_version(const struct es_before *before, char out[160])
+{
+    size_t objects = 0;
+    const struct es_record *last = NULL;
+
+    for (size_t i = 0; i < before->n; i++)
+        if (!last || !es_buf_equal(&last->object, &before->records[i].object)) {
+            last = &before->records[i];
+            objects++;
+        }
+    if (objects == 1)
+        snprintf(out, 160, "%.60s %.60s", es_buf_str(&last->object), es_buf_str(&last->version));
+    else
+        snprintf(out, 160, "%zu objects, %zu keys", objects, before->n);
+}
+
+static void show_text(const struct work *work)
+{
+    const struct es_store *store = &work->store;
+    int64_t now = es_now_ms();
+    char text[160], when[32];
+
+    format_time(store->succeeded_ms, when);
+    es_show_line("%s: set %s, last success %s (%lld s ago)%s%s", work->config.name, store->current,
+                 when, (long long)((now - store->succeeded_ms) / 1000),
+                 store->set.complete ? "" : ", not complete", store->held ? ", HELD" : "");
+    if (store->run_lost)
+        es_show_line("  what lay below /run went with an earlier boot");
+    for (size_t i = 0; i < work->config.n_sources; i++) {
+        const struct es_before *before = &work->previous.sources[i];
+
+        if (!before->kept) {
+            es_show_line("  source %s: nothing known", work->config.sources[i].name);
+            continue;
+        }
+        format_version(before, text);
+        es_show_line("  source %s: %s, %lld s old, %s", work->config.sources[i].name,
+                     state_of(before->kept), (long long)((now - before->fetched_ms) / 1000), text);
+    }
+    es_show_line("  hold: %s", store->held ? "yes, since a rollback" : "no");
+}
+
+static void json_sources(struct es_json *json, const struct work *work)
+{
+    struct es_value *list = es_json_list(json, &json->root, "sources");
+    char text[160];
+
+    for (size_t i = 0; i < work->config.n_sources; i++) {
+        const struct es_before *before = &work->previous.sources[i];
+        struct es_value *item = es_json_item(json, list);
+
+        es_json_text(json, item, "name", work->config.sources[i].name);
+        es_json_text(json, item, "state", before->kept ? state_of(before->kept) : "unknown");
+        if (!before->kept)
+            continue;
+        format_version(before, text);
+        es_json_number(json, item, "age", (es_now_ms() - before->fetched_ms) / 1000);
+        es_json_text(json, item, "version", text);
+        es_json_bool(json, item, "stale", before->kept->stale);
+    }
+}
+
+static int show_json(const struct work *work, struct es_err *err)
+{
+    ES_CLEANUP(es_json_done) struct es_json json;
+    const struct es_store *store = &work->store;
+    char when[32];
+
+    es_json_init(&json);
+    es_json_text(&json, &json.root, "name", work->config.name);
+    es_json_text(&json, &json.root, "set", store->current);
+    format_time(store->succeeded_ms, when);
+    es_json_text(&json, &json.root, "last_success", when);
+    es_json_number(&json, &json.root, "age", (es_now_ms() - store->succeeded_ms) / 1000);
+    es_json_bool(&json, &json.root, "complete", store->set.complete);
+    es_json_bool(&json, &json.root, "held", store->held);
+    json_sources(&json, work);
+    return es_json_print(&json, err);
+}
+
+static int run(struct es_session *session, struct es_err *err)
+{
+    ES_CLEANUP(work_done) struct work work = {.store = ES_STORE_INIT};
+    const struct es_args *args = &session->args;
+    int r = es_session_load(session, &work.config, err);
+
+    if (r == 0)
+        r = es_store_open(&work.config, args->root, false, false, &work.store, &session->report,
+                          err);
+    if (r == 0 && work.store.current[0] == '\0')
+        r = es_fail(err, ES_ABSENT, ENOENT, "%s has no set yet: envsync has not succeeded here",
+                    work.config.name);
+    if (r == 0)
+        r = es_previous_load(&work.config, args->root, &work.store, &work.previous, err);
+    if (r == 0 && args->json)
+        r = show_json(&work, err);
+    else if (r == 0)
+        show_text(&work);
+    es_session_flush(session);
+    return r;
+}
+
+const struct es_command es_command_status = {
+    .name = "status",
+    .usage = "[-c FILE] [--json] [--root DIR]",
+    .summary = "tell about the last set: age, sources, stale or held",
+    .help = "Asks no source: reads the state that root's runs keep. Exits 66 where there is none.",
+    .options = ES_ARG_CONFIG | ES_ARG_JSON | ES_ARG_ROOT,
+    .max_rest = 0,
+    .run = run,
+};

@@ -1,0 +1,337 @@
+/* See collect.h. The worker may have been taken over by what it parsed: every number is checked
+ * before it is used, and nothing here trusts a name or a length. */
+#include "collect.h"
+
+#include "envsync/limits.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int bad_frame(struct es_err *err)
+{
+    return es_fail(err, ES_INTERNAL, EBADMSG, "the worker sent what is no record");
+}
+
+static int add_record(struct es_fetched *f, struct es_record *record, struct es_err *err)
+{
+    if (f->n == ES_MAX_RECORDS)
+        return es_fail(err, ES_INVALID, EMSGSIZE, "the sources give more than %d keys",
+                       ES_MAX_RECORDS);
+    if (f->n == f->cap) {
+        size_t cap = f->cap ? 2 * f->cap : 64;
+        struct es_record *records = reallocarray(f->records, cap, sizeof *records);
+
+        if (!records)
+            return es_nomem(err);
+        f->records = records;
+        f->cap = cap;
+    }
+    f->records[f->n++] = *record;
+    *record = (struct es_record){0};
+    return 0;
+}
+
+static int take_record(struct es_collecting *c, uint32_t source, struct es_cursor *in,
+                       struct es_err *err)
+{
+    ES_CLEANUP(es_record_done) struct es_record record = {0};
+    int r;
+
+    c->bytes += in->left;
+    if (c->bytes > 4 * (size_t)ES_MAX_TOTAL)
+        return es_fail(err, ES_INVALID, EMSGSIZE, "the sources give more than %d MiB",
+                       4 * ES_MAX_TOTAL >> 20);
+    r = es_get_record(in, &record);
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    if (r < 0 || in->left > 0 || record.source != source)
+        return bad_frame(err);
+    r = es_record_check(&record, err);
+    return r < 0 ? r : add_record(c->fetched, &record, err);
+}
+
+static int take_note(struct es_collecting *c, uint32_t source, struct es_cursor *in,
+                     struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    uint8_t level;
+
+    if (es_get_u8(in, &level) < 0 || es_get_bytes(in, &text) < 0)
+        return bad_frame(err);
+    es_report_add(c->report, level <= ES_LEVEL_NOTICE ? ES_LEVEL_NOTICE : ES_LEVEL_INFO,
+                  "source %s: %.*s", c->config->sources[source].name, ES_ERR_MAX,
+                  es_buf_str(&text));
+    return 0;
+}
+
+static int take_address(struct es_collecting *c, uint32_t source, struct es_cursor *in)
+{
+    struct es_buf *address = &c->fetched->sources[source].address;
+
+    return es_buf_set(address, in->p, in->left);
+}
+
+static int take_object(struct es_cursor *in, struct es_kept_object *ret)
+{
+    uint64_t size, modified;
+
+    if (es_get_bytes(in, &ret->name) < 0 || es_get_bytes(in, &ret->version) < 0 ||
+        es_get_u64(in, &size) < 0 || es_get_u64(in, &modified) < 0 ||
+        es_get_u32(in, &ret->rank) < 0)
+        return -EBADMSG;
+    ret->size = (int64_t)size;
+    ret->modified_ms = (int64_t)modified;
+    return 0;
+}
+
+static int keep_object(struct es_collecting *c, uint32_t source, struct es_kept_object *object,
+                       struct es_err *err)
+{
+    struct es_kept_object *kept = es_kept_source_add(&c->fetched->sources[source]);
+
+    if (!kept)
+        return es_nomem(err);
+    *kept = *object;
+    *object = (struct es_kept_object){0};
+    return 0;
+}
+
+static int copy_record(struct es_collecting *c, const struct es_record *record, uint32_t rank,
+                       struct es_err *err)
+{
+    ES_CLEANUP(es_record_done)
+    struct es_record copy = {
+        .source = record->source,
+        .rank = rank,
+        .line = record->line,
+        .verbatim = record->verbatim,
+    };
+
+    if (es_buf_append(&copy.key, record->key.data, record->key.len) < 0 ||
+        es_buf_append(&copy.object, record->object.data, record->object.len) < 0 ||
+        es_buf_append(&copy.version, record->version.data, record->version.len) < 0 ||
+        es_value_copy(&copy.value, &record->value) < 0)
+        return es_nomem(err);
+    return add_record(c->fetched, &copy, err);
+}
+
+/* The records of an object that has not changed come from the last set. */
+static int copy_records(struct es_collecting *c, const struct es_before *before,
+                        const struct es_kept_object *object, struct es_err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < before->n; i++)
+        if (es_buf_equal(&before->records[i].object, &object->name))
+            r = copy_record(c, &before->records[i], object->rank, err);
+    return r;
+}
+
+/* What is known of a source: only for the very same address. */
+static const struct es_before *known(const struct es_collecting *c, uint32_t source)
+{
+    const struct es_before *before = c->plan->previous ? &c->plan->previous->sources[source] : NULL;
+
+    return before && before->kept &&
+                   es_buf_equal(&before->kept->address, &c->fetched->sources[source].address)
+               ? before
+               : NULL;
+}
+
+static int copy_object(struct es_kept_object *to, const struct es_kept_object *from)
+{
+    int r = es_buf_append(&to->name, from->name.data, from->name.len);
+
+    if (r == 0)
+        r = es_buf_append(&to->version, from->version.data, from->version.len);
+    to->size = from->size;
+    to->modified_ms = from->modified_ms;
+    to->rank = from->rank;
+    return r;
+}
+
+int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_before *before,
+                      struct es_err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < before->n; i++)
+        r = copy_record(c, &before->records[i], before->records[i].rank, err);
+    for (size_t i = 0; r == 0 && i < before->kept->n_objects; i++) {
+        struct es_kept_object *object = es_kept_source_add(&c->fetched->sources[number]);
+
+        if (!object || copy_object(object, &before->kept->objects[i]) < 0)
+            r = es_nomem(err);
+    }
+    for (size_t i = 0; r == 0 && i < before->n_files; i++) {
+        ES_CLEANUP(es_kept_object_done) struct es_kept_object object = {0};
+
+        if (copy_object(&object, &before->files[i]->object) < 0)
+            return es_nomem(err);
+        r = es_mirror_same(&c->fetched->mirror, before->files[i], number, &object, err);
+    }
+    return r;
+}
+
+bool es_collect_last_good(struct es_collecting *c, uint32_t number, int64_t *ret_age_ms)
+{
+    const struct es_before *before = known(c, number);
+    struct es_err ignored;
+
+    if (!before)
+        return false;
+    *ret_age_ms = es_now_ms() - before->fetched_ms;
+    /* A time in the future says that a clock was wrong: nobody knows how old this is. */
+    if (*ret_age_ms < 0 || *ret_age_ms > c->config->last_good.max_age)
+        return false;
+    if (es_collect_before(c, number, before, &ignored) < 0)
+        return false;
+    c->fetched->fetched_ms[number] = before->fetched_ms;
+    c->fetched->sources[number].given = true;
+    return true;
+}
+
+static int take_merged(struct es_collecting *c, uint32_t source, bool same, struct es_cursor *in,
+                       struct es_err *err)
+{
+    ES_CLEANUP(es_kept_object_done) struct es_kept_object object = {0};
+    const struct es_before *before = known(c, source);
+    int r = 0;
+
+    if (take_object(in, &object) < 0 || (same && !before))
+        return bad_frame(err);
+    for (size_t i = 0; same && i < before->kept->n_objects; i++) {
+        const struct es_kept_object *kept = &before->kept->objects[i];
+
+        if (es_buf_equal(&kept->name, &object.name) &&
+            es_buf_equal(&kept->version, &object.version)) {
+            r = copy_records(c, before, &object, err);
+            same = false;
+        }
+    }
+    if (same)
+        return bad_frame(err);
+    return r < 0 ? r : keep_object(c, source, &object, err);
+}
+
+static int take_file_same(struct es_collecting *c, uint32_t source, struct es_cursor *in,
+                          struct es_err *err)
+{
+    ES_CLEANUP(es_kept_object_done) struct es_kept_object object = {0};
+    ES_CLEANUP(es_buf_done) struct es_buf path = {0};
+    const struct es_before *before = known(c, source);
+
+    if (es_get_bytes(in, &path) < 0 || take_object(in, &object) < 0 || !before)
+        return bad_frame(err);
+    for (size_t i = 0; i < before->n_files; i++)
+        if (es_buf_equal(&before->files[i]->object.name, &object.name) &&
+            es_buf_equal(&before->files[i]->object.version, &object.version))
+            return es_mirror_same(&c->fetched->mirror, before->files[i], source, &object, err);
+    return bad_frame(err);
+}
+
+static int take_file(struct es_collecting *c, enum es_frame type, uint32_t source,
+                     struct es_cursor *in, struct es_err *err)
+{
+    ES_CLEANUP(es_kept_object_done) struct es_kept_object object = {0};
+    ES_CLEANUP(es_buf_done) struct es_buf path = {0};
+    struct es_mirror *mirror = &c->fetched->mirror;
+    uint32_t id;
+
+    if (es_get_u32(in, &id) < 0)
+        return bad_frame(err);
+    switch (type) {
+    case ES_FRAME_FILE_BEGIN:
+        if (es_get_bytes(in, &path) < 0 || take_object(in, &object) < 0)
+            return bad_frame(err);
+        return es_mirror_begin(mirror, source, id, &path, &object, err);
+    case ES_FRAME_FILE_DATA:
+        return es_mirror_data(mirror, source, id, in->p, in->left, err);
+    case ES_FRAME_FILE_END:
+        return es_mirror_end(mirror, source, id, err);
+    default:
+        return es_mirror_drop(mirror, source, id, err);
+    }
+}
+
+static int take_message(struct es_cursor *in, struct es_err *ret)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    uint8_t class;
+
+    if (es_get_u8(in, &class) < 0 || class >= ES_CLASSES || es_get_bytes(in, &text) < 0)
+        return -EBADMSG;
+    es_fail(ret, (enum es_class) class, EIO, "%s", es_buf_str(&text));
+    return 0;
+}
+
+static int take_done(struct es_collecting *c, uint32_t source, struct es_cursor *in,
+                     struct es_err *err)
+{
+    struct es_err why;
+    uint8_t failed;
+
+    if (es_get_u8(in, &failed) < 0)
+        return bad_frame(err);
+    c->pending[source] = false;
+    if (!failed) {
+        c->fetched->sources[source].given = true;
+        return 0;
+    }
+    if (take_message(in, &why) < 0)
+        return bad_frame(err);
+    es_collect_failure(c, source, -EIO, &why);
+    return 0;
+}
+
+static int take_end(const struct es_collecting *c, struct es_err *err)
+{
+    for (size_t i = 0; i < c->config->n_sources; i++)
+        if (c->pending[i])
+            return bad_frame(err);
+    return 1;
+}
+
+static int take_of_source(struct es_collecting *c, enum es_frame type, struct es_cursor *in,
+                          struct es_err *err)
+{
+    struct es_cursor at = *in; /* a record holds the number itself */
+    uint32_t source;
+
+    if (es_get_u32(in, &source) < 0 || source >= c->config->n_sources || !c->pending[source])
+        return bad_frame(err);
+    switch (type) {
+    case ES_FRAME_ADDRESS:
+        return take_address(c, source, in) < 0 ? es_nomem(err) : 0;
+    case ES_FRAME_RECORD:
+        *in = at;
+        return take_record(c, source, in, err);
+    case ES_FRAME_NOTE:
+        return take_note(c, source, in, err);
+    case ES_FRAME_OBJECT:
+    case ES_FRAME_SAME:
+        return take_merged(c, source, type == ES_FRAME_SAME, in, err);
+    case ES_FRAME_FILE_SAME:
+        return take_file_same(c, source, in, err);
+    case ES_FRAME_FILE_BEGIN:
+    case ES_FRAME_FILE_DATA:
+    case ES_FRAME_FILE_END:
+    case ES_FRAME_FILE_DROP:
+        return take_file(c, type, source, in, err);
+    case ES_FRAME_DONE:
+        return take_done(c, source, in, err);
+    default:
+        return bad_frame(err);
+    }
+}
+
+int es_collect(struct es_collecting *c, enum es_frame type, struct es_cursor *in,
+               struct es_err *err)
+{
+    if (type == ES_FRAME_END)
+        return take_end(c, err);
+    if (type == ES_FRAME_FATAL)
+        return take_message(in, err) < 0 ? bad_frame(err) : -EIO;
+    return take_of_source(c, type, in, err);
+}

@@ -1,0 +1,34 @@
+/* Takes in what the worker says, frame by frame, and checks it. */
+#ifndef ENVSYNC_CORE_COLLECT_H
+#define ENVSYNC_CORE_COLLECT_H
+
+#include "fetch.h"
+
+struct es_collecting {
+    const struct es_fetch_plan *plan;
+    const struct es_config *config; /* the plan's */
+    struct es_fetched *fetched;
+    struct es_report *report;
+    struct es_surroundings surroundings;
+    bool *pending; /* by source: asked of the worker, not yet done */
+    size_t bytes;
+    struct es_err first; /* the failure that is returned */
+    int failed;          /* its negative errno, 0 where there is none */
+};
+
+/* One frame. Returns 1 at the last one, 0, or a negative errno. */
+int es_collect(struct es_collecting *c, enum es_frame type, struct es_cursor *in,
+               struct es_err *err);
+
+/* A source has failed: decides what that means. Never itself a failure. */
+void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct es_err *why);
+
+/* All that the last set has of a source. */
+int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_before *before,
+                      struct es_err *err);
+
+/* Takes a source's records and files from the last set, because it cannot be reached. False where
+ * there is no such set, or it is too old. */
+bool es_collect_last_good(struct es_collecting *c, uint32_t number, int64_t *ret_age_ms);
+
+#endif

@@ -1,0 +1,441 @@
+/* See store.h. Both directories are root's alone; what is read back from them is still decoded with
+ * every length checked, and a set that does not hold together counts as none. */
+#include "store.h"
+
+#include "envsync/limits.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_STORED = 64 << 20 /* bytes of one file of the store */ };
+
+static const char *const half_paths[ES_HALVES] = {
+    [ES_HALF_RUN] = "/run/envsync",
+    [ES_HALF_DISK] = "/var/lib/envsync",
+};
+
+bool es_path_is_volatile(const char *path)
+{
+    path += strspn(path, "/");
+    if (strncmp(path, "var/run/", 8) == 0)
+        path += 4;
+    return strncmp(path, "run/", 4) == 0;
+}
+
+int es_state_directory(const struct es_config *config, const char *root, enum es_half half,
+                       bool make, struct es_place *ret, struct es_err *err)
+{
+    /* Below --root the directories that every host has are made as well. */
+    const struct es_make all[] = {{.path = half_paths[half], .below = true, .mode = 0700},
+                                  {.path = "/var/lib", .mode = 0755},
+                                  {.path = root ? "/var" : NULL, .mode = 0755},
+                                  {.path = "/run", .mode = 0755},
+                                  {0}};
+    const struct es_walk walk = {
+        .root = root, .check = true, .make = all, .dry = !make, .missing = ES_OUTPUT};
+    ES_CLEANUP(es_freep) char *path = NULL;
+    int r;
+
+    if (asprintf(&path, "%s/%s/current", half_paths[half], config->name) < 0) {
+        path = NULL;
+        return es_nomem(err);
+    }
+    r = es_walk_to(&walk, path, ret, err);
+    if (r == 1)
+        return 0;
+    if (r == -EACCES && geteuid() != 0)
+        return es_fail(err, ES_DENIED, EACCES,
+                       "state: %s: only root may keep state there; run as root, or with --root",
+                       half_paths[half]);
+    if (r < 0)
+        es_context(err, "state");
+    return r;
+}
+
+static int broken(const char *what, struct es_err *err)
+{
+    return es_fail_errno(err, errno == EACCES || errno == EPERM ? ES_DENIED : ES_OUTPUT, errno,
+                         "state: %s", what);
+}
+
+static int64_t time_of(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+}
+
+/* Reads a file below a directory. -ENOENT has a message, too. */
+static int read_file(int dir, const char *path, struct es_buf *ret, int64_t *ret_ms,
+                     struct es_err *err)
+{
+    ES_CLEANUP(es_close) int fd = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    int r;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return broken(path, err);
+    if (!S_ISREG(st.st_mode))
+        return es_fail(err, ES_OUTPUT, EINVAL, "state: %s is no regular file", path);
+    r = es_buf_read_fd(ret, fd, MAX_STORED);
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    if (r < 0)
+        return es_fail_errno(err, ES_OUTPUT, -r, "state: %s", path);
+    if (ret_ms)
+        *ret_ms = time_of(&st);
+    return 0;
+}
+
+static bool id_valid(const char *id, size_t len)
+{
+    return len == ES_SET_ID && strspn(id, "0123456789abcdef") >= ES_SET_ID;
+}
+
+/* "ID PREVIOUS HOLD\n", "-" for none. */
+static bool parse_pointer(struct es_store *store, const struct es_buf *text)
+{
+    char current[32], previous[32], hold[8];
+
+    if (sscanf(es_buf_str(text), "%31s %31s %7s", current, previous, hold) != 3 ||
+        !id_valid(current, strlen(current)))
+        return false;
+    memcpy(store->current, current, ES_SET_ID + 1);
+    if (id_valid(previous, strlen(previous)))
+        memcpy(store->previous, previous, ES_SET_ID + 1);
+    store->held = strcmp(hold, "held") == 0;
+    return true;
+}
+
+static enum es_half pointer_half(const struct es_store *store)
+{
+    return store->halves[ES_HALF_DISK].dir >= 0 ? ES_HALF_DISK : ES_HALF_RUN;
+}
+
+int es_store_read(const struct es_store *store, const char *id, enum es_half half, const char *name,
+                  struct es_buf *ret, int64_t *ret_ms, struct es_err *err)
+{
+    char path[ES_SET_ID + 64];
+
+    if (store->halves[half].dir < 0)
+        return es_fail(err, ES_OUTPUT, ENOENT, "state: %s is not there", name);
+    snprintf(path, sizeof path, "%s/%s", id, name);
+    return read_file(store->halves[half].dir, path, ret, ret_ms, err);
+}
+
+/* One line of a file such as /etc/machine-id; empty where there is none. */
+static int read_line(const char *path, struct es_buf *ret)
+{
+    ES_CLEANUP(es_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char line[64];
+    ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line);
+
+    es_buf_clear(ret);
+    if (n <= 0)
+        return 0;
+    return es_buf_append(ret, line,
+                         strcspn(line, "\n") < (size_t)n ? strcspn(line, "\n") : (size_t)n);
+}
+
+int es_manifest_bind(struct es_manifest *manifest, const struct es_config *config)
+{
+    int r = es_buf_set(&manifest->config_file, config->file, strlen(config->file));
+
+    if (r == 0)
+        r = read_line("/etc/machine-id", &manifest->machine_id);
+    return r < 0 ? r : read_line("/proc/sys/kernel/random/boot_id", &manifest->boot_id);
+}
+
+static bool has_run_half(const struct es_manifest *set)
+{
+    for (size_t i = 0; i < set->n_sources; i++)
+        if (!set->sources[i].on_disk)
+            return true;
+    for (size_t i = 0; i < set->n_outputs; i++)
+        if (!set->outputs[i].on_disk)
+            return true;
+    return false;
+}
+
+/* Is the loaded set one that this run may build on? */
+static int judge(struct es_store *store, const struct es_config *config, struct es_report *report,
+                 struct es_err *err)
+{
+    ES_CLEANUP(es_manifest_done) struct es_manifest now = {0};
+    struct stat st;
+
+    if (es_manifest_bind(&now, config) < 0)
+        return es_nomem(err);
+    if (!es_buf_equal(&store->set.config_file, &now.config_file))
+        return es_fail(err, ES_CONFIG, EEXIST,
+                       "%s: the state of \"%s\" belongs to %s; give one of the two another name",
+                       config->file, config->name, es_buf_str(&store->set.config_file));
+    /* An image that was baked on another machine: its set is no memory of this one. */
+    if (!es_buf_equal(&store->set.machine_id, &now.machine_id))
+        return 0;
+    store->usable = true;
+    if (!has_run_half(&store->set) ||
+        (store->halves[ES_HALF_RUN].dir >= 0 &&
+         fstatat(store->halves[ES_HALF_RUN].dir, store->current, &st, AT_SYMLINK_NOFOLLOW) == 0))
+        return 0;
+    store->run_lost = true;
+    if (es_buf_equal(&store->set.boot_id, &now.boot_id)) {
+        store->usable = false;
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "state: half of the last set is gone from /run/envsync/%s since this boot; "
+                      "it is not used",
+                      config->name);
+    }
+    return 0;
+}
+
+static int load(struct es_store *store, const struct es_config *config, struct es_report *report,
+                struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0}, manifest = {0};
+    enum es_half half = pointer_half(store);
+    int r;
+
+    if (store->halves[half].dir < 0)
+        return 0;
+    r = read_file(store->halves[half].dir, "current", &text, &store->succeeded_ms, err);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    if (parse_pointer(store, &text)) {
+        r = es_store_read(store, store->current, half, "manifest", &manifest, &store->published_ms,
+                          err);
+        if (r == 0)
+            r = es_manifest_decode(es_buf_str(&manifest), manifest.len, &store->set);
+        if (r == -ENOMEM)
+            return es_nomem(err);
+        if (r == 0)
+            return judge(store, config, report, err);
+    }
+    es_report_add(report, ES_LEVEL_WARNING,
+                  "state: the last set of %s cannot be read; it is not used", config->name);
+    store->current[0] = store->previous[0] = '\0';
+    store->held = false;
+    return 0;
+}
+
+int es_store_open(const struct es_config *config, const char *root, bool make, bool disk,
+                  struct es_store *ret, struct es_report *report, struct es_err *err)
+{
+    ES_CLEANUP(es_store_done) struct es_store store = ES_STORE_INIT;
+    int r = es_state_directory(config, root, ES_HALF_RUN, make, &store.halves[ES_HALF_RUN], err);
+
+    /* A disk half that is there is looked at also where it is no longer needed. */
+    if (r == 0)
+        r = es_state_directory(config, root, ES_HALF_DISK, make && disk,
+                               &store.halves[ES_HALF_DISK], err);
+    if (r == 0)
+        r = load(&store, config, report, err);
+    if (r < 0)
+        return r;
+    *ret = store;
+    store = (struct es_store)ES_STORE_INIT;
+    return 0;
+}
+
+void es_store_done(struct es_store *store)
+{
+    for (size_t i = 0; i < ES_HALVES; i++)
+        es_place_done(&store->halves[i]);
+    es_manifest_done(&store->set);
+}
+
+int es_store_begin(struct es_store *store, struct es_err *err)
+{
+    unsigned char random[ES_SET_ID / 2];
+
+    /* Random, never a hash: that of a secret would be a leak. */
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return broken("random name", err);
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(store->begun + 2 * i, 3, "%02x", random[i]);
+    for (size_t i = 0; i < ES_HALVES; i++)
+        if (store->halves[i].dir >= 0 && mkdirat(store->halves[i].dir, store->begun, 0700) < 0)
+            return broken("new set", err);
+    return 0;
+}
+
+/* One file, by the one recipe. */
+static int put_file(int dir, const char *name, const void *data, size_t len, int64_t ms,
+                    struct es_err *err)
+{
+    ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
+    const struct es_owner owner = {.uid = geteuid(), .gid = getegid(), .mode = 0600};
+    struct es_place place = {.dir = dir};
+    const struct timespec times[2] = {
+        {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000},
+        {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000},
+    };
+    int r;
+
+    snprintf(place.base, sizeof place.base, "%s", name);
+    r = es_temp_create(&place, &owner, -1, name, &temp, err);
+    if (r == 0)
+        r = es_temp_write(&temp, data, len, name, err);
+    if (r == 0 && ms && futimens(temp.fd, times) < 0)
+        r = broken(name, err);
+    if (r == 0)
+        r = es_temp_seal(&temp, 0600, name, err);
+    return r == 0 ? es_temp_rename(&temp, name, err) : r;
+}
+
+static int open_set(const struct es_store *store, enum es_half half, const char *id,
+                    struct es_err *err)
+{
+    int fd = openat(store->halves[half].dir, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    return fd < 0 ? broken(id, err) : fd;
+}
+
+int es_store_write(struct es_store *store, enum es_half half, const char *name, const void *data,
+                   size_t len, int64_t ms, struct es_err *err)
+{
+    ES_CLEANUP(es_close) int dir = open_set(store, half, store->begun, err);
+
+    if (dir < 0)
+        return dir;
+    return put_file(dir, name, data, len, ms, err);
+}
+
+static int sync_set(const struct es_store *store, enum es_half half, const char *id,
+                    struct es_err *err)
+{
+    ES_CLEANUP(es_close) int dir = open_set(store, half, id, err);
+
+    if (dir < 0)
+        return dir;
+    if (fsync(dir) < 0)
+        return broken("fsync", err);
+    return es_sync_directory(store->halves[half].dir, "state", err);
+}
+
+int es_store_point(struct es_store *store, const char *id, const char *previous, bool held,
+                   struct es_err *err)
+{
+    enum es_half half = pointer_half(store);
+    char text[64];
+    int n = snprintf(text, sizeof text, "%s %s %s\n", id, *previous ? previous : "-",
+                     held ? "held" : "-");
+    int r = put_file(store->halves[half].dir, "current", text, (size_t)n, 0, err);
+
+    if (r == 0)
+        r = es_sync_directory(store->halves[half].dir, "state", err);
+    if (r < 0)
+        return r;
+    memmove(store->previous, previous, strlen(previous) + 1);
+    memmove(store->current, id, strlen(id) + 1);
+    store->held = held;
+    return 0;
+}
+
+int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    char previous[ES_SET_ID + 1];
+    int r = 0;
+
+    if (es_manifest_encode(manifest, &text) < 0)
+        return es_nomem(err);
+    r = es_store_write(store, pointer_half(store), "manifest", text.data, text.len, 0, err);
+    for (enum es_half half = 0; r == 0 && half < ES_HALVES; half++)
+        if (store->halves[half].dir >= 0)
+            r = sync_set(store, half, store->begun, err);
+    memcpy(previous, store->current, sizeof previous);
+    if (r == 0)
+        r = es_store_point(store, store->begun, previous, false, err);
+    if (r < 0)
+        return r;
+    es_manifest_done(&store->set);
+    store->set = *manifest;
+    *manifest = (struct es_manifest){0};
+    store->usable = true;
+    store->run_lost = false;
+    return 0;
+}
+
+void es_store_touch(struct es_store *store)
+{
+    utimensat(store->halves[pointer_half(store)].dir, "current", NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+void es_store_touch_file(struct es_store *store, enum es_half half, const char *name)
+{
+    char path[ES_SET_ID + 64];
+
+    snprintf(path, sizeof path, "%s/%s", store->current, name);
+    utimensat(store->halves[half].dir, path, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+void es_store_published(struct es_store *store)
+{
+    es_store_touch_file(store, pointer_half(store), "manifest");
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+/* Removes the files of a directory, one level deep: sets have no more. */
+static void remove_set(int parent, const char *id)
+{
+    int fd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+
+    if (!dir) {
+        es_close(&fd);
+        return;
+    }
+    while ((entry = readdir(dir)))
+        unlinkat(fd, entry->d_name, 0);
+    unlinkat(parent, id, AT_REMOVEDIR);
+}
+
+void es_store_abandon(struct es_store *store)
+{
+    for (enum es_half half = 0; store->begun[0] && half < ES_HALVES; half++)
+        if (store->halves[half].dir >= 0)
+            remove_set(store->halves[half].dir, store->begun);
+    store->begun[0] = '\0';
+}
+
+static void sweep_half(const struct es_store *store, enum es_half half)
+{
+    int fd = openat(store->halves[half].dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+
+    if (!dir) {
+        es_close(&fd);
+        return;
+    }
+    while ((entry = readdir(dir))) {
+        const char *name = entry->d_name;
+
+        if (es_temp_name(name))
+            unlinkat(fd, name, 0);
+        else if (id_valid(name, strlen(name)) && strcmp(name, store->current) != 0 &&
+                 strcmp(name, store->previous) != 0)
+            remove_set(fd, name);
+    }
+}
+
+void es_store_sweep(const struct es_store *store)
+{
+    for (enum es_half half = 0; half < ES_HALVES; half++)
+        if (store->halves[half].dir >= 0)
+            sweep_half(store, half);
+}

@@ -1,0 +1,87 @@
+/* The store: accepted sets, each a generation of files, and one pointer to the present one.
+ *
+ * It has two halves, both 0700: /var/lib/envsync/NAME on disk, and /run/envsync/NAME for what feeds
+ * targets below /run, so that no secret outlives its target's medium. A generation is a directory
+ * with a random name in one or both halves. The pointer `current` lies in the disk half, or where
+ * a configuration has none in the /run half; replacing it is the one commit point. The previous
+ * generation is kept for a rollback.
+ *
+ * Life cycle: es_store_open(), then es_store_begin(), es_store_write() for each file,
+ * es_store_commit(); or nothing of it where a run changes nothing. es_store_done() in any state; a
+ * generation that was begun and not committed is removed by the next es_store_commit() or sweep.
+ */
+#ifndef ENVSYNC_CORE_COMMIT_STORE_H
+#define ENVSYNC_CORE_COMMIT_STORE_H
+
+#include "../config.h"
+#include "manifest.h"
+
+enum es_half { ES_HALF_RUN, ES_HALF_DISK, ES_HALVES };
+
+enum { ES_SET_ID = 16 };
+
+struct es_store {
+    struct es_place halves[ES_HALVES]; /* directories; .dir is -1 where there is none */
+    char current[ES_SET_ID + 1];       /* "" where there is none */
+    char previous[ES_SET_ID + 1];
+    bool held;              /* by a rollback */
+    int64_t succeeded_ms;   /* since 1970: the last success, 0 where there is none */
+    int64_t published_ms;   /* since 1970: when the present set was last in place whole */
+    struct es_manifest set; /* of current; empty where there is none */
+    bool usable;            /* set belongs to this machine and is whole where it should be */
+    bool run_lost;          /* its /run half went with an earlier boot */
+    char begun[ES_SET_ID + 1];
+};
+#define ES_STORE_INIT                                                                              \
+    {                                                                                              \
+        .halves = { {.dir = -1}, {.dir = -1} }                                                     \
+    }
+
+/* Opens the state of a configuration and loads the present set. `make`: directories are made
+ * where absent, the disk half only with `disk`. ES_CONFIG where another configuration file owns
+ * the state. */
+int es_store_open(const struct es_config *config, const char *root, bool make, bool disk,
+                  struct es_store *ret, struct es_report *report, struct es_err *err);
+void es_store_done(struct es_store *store);
+
+/* A file of a generation. -ENOENT where it is not there. ret_ms: its time, or NULL. */
+int es_store_read(const struct es_store *store, const char *id, enum es_half half, const char *name,
+                  struct es_buf *ret, int64_t *ret_ms, struct es_err *err);
+
+int es_store_begin(struct es_store *store, struct es_err *err);
+/* ms: the time that the file shall have, or 0 for now. */
+int es_store_write(struct es_store *store, enum es_half half, const char *name, const void *data,
+                   size_t len, int64_t ms, struct es_err *err);
+
+/* Makes what was begun the present set. The manifest is taken over by the store. */
+int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct es_err *err);
+
+/* Removes what was begun and will not be committed. */
+void es_store_abandon(struct es_store *store);
+
+/* Points to another generation that is there, held or not. */
+int es_store_point(struct es_store *store, const char *id, const char *previous, bool held,
+                   struct es_err *err);
+
+/* A run that changed nothing: its time, and that of a file of the present set. No byte is written.
+ */
+void es_store_touch(struct es_store *store);
+void es_store_touch_file(struct es_store *store, enum es_half half, const char *name);
+
+/* Notes that all of the present set is in its places. */
+void es_store_published(struct es_store *store);
+
+/* Removes every generation but the present and the previous one. */
+void es_store_sweep(const struct es_store *store);
+
+/* The directory of one half; ret is left alone where it is absent and not to be made. */
+int es_state_directory(const struct es_config *config, const char *root, enum es_half half,
+                       bool make, struct es_place *ret, struct es_err *err);
+
+/* Fills what ties a set to this configuration, machine and boot. */
+int es_manifest_bind(struct es_manifest *manifest, const struct es_config *config);
+
+/* Below /run? */
+bool es_path_is_volatile(const char *path);
+
+#endif

@@ -1,0 +1,213 @@
+/* See temp.h. Runs as root in directories that, at worst, the app owns: nothing is opened but by
+ * descriptor and name with O_NOFOLLOW, nothing is changed but through a descriptor of our own. */
+#include "temp.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* ".BASE.envsync-" and eleven random characters. */
+#define TEMP_MARK ".envsync-"
+enum { TEMP_RANDOM = 11 };
+
+int es_write_failed(const char *path, int errnum, const char *what, struct es_err *err)
+{
+    enum es_class class = errnum == EACCES || errnum == EPERM ? ES_DENIED : ES_OUTPUT;
+
+    return es_fail_errno(err, class, errnum, "%s: %s", path, what);
+}
+
+int es_not_a_file(const char *path, mode_t mode, struct es_err *err)
+{
+    return es_fail(err, ES_OUTPUT, EEXIST,
+                   "%s: a %s is in its place; remove it, envsync replaces regular files only", path,
+                   S_ISLNK(mode)    ? "symbolic link"
+                   : S_ISDIR(mode)  ? "directory"
+                   : S_ISFIFO(mode) ? "FIFO"
+                                    : "special file");
+}
+
+bool es_temp_name(const char *name)
+{
+    size_t len = strlen(name), tail = strlen(TEMP_MARK) + TEMP_RANDOM;
+
+    return name[0] == '.' && len > tail + 1 &&
+           strncmp(name + len - tail, TEMP_MARK, strlen(TEMP_MARK)) == 0;
+}
+
+static bool is_temp_of(const char *name, const char *base)
+{
+    size_t len = strlen(base);
+
+    return es_temp_name(name) && strncmp(name + 1, base, len) == 0 &&
+           strlen(name) == 1 + len + strlen(TEMP_MARK) + TEMP_RANDOM;
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+/* Only regular files; a failure here is no failure. */
+void es_temp_sweep(const struct es_place *place, const char *keep)
+{
+    int fd = openat(place->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+
+    if (!dir) {
+        es_close(&fd);
+        return;
+    }
+    while ((entry = readdir(dir))) {
+        struct stat st;
+
+        if (is_temp_of(entry->d_name, place->base) && !(keep && strcmp(entry->d_name, keep) == 0) &&
+            fstatat(place->dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode))
+            unlinkat(place->dir, entry->d_name, 0);
+    }
+}
+
+int es_give_owner(int fd, const struct es_owner *owner, const char *path, struct es_err *err)
+{
+    if (geteuid() != 0 || fchown(fd, owner->uid, owner->gid) == 0)
+        return 0;
+    if (errno == EPERM)
+        return es_fail(err, ES_DENIED, EPERM,
+                       "%s: cannot give the file to its owner: capability CAP_CHOWN is missing; "
+                       "add it to CapabilityBoundingSet=",
+                       path);
+    return es_write_failed(path, errno, "chown", err);
+}
+
+/* The label that the old file has, so that SELinux lets the same domains read the new one. */
+static void copy_label(int old, int fd)
+{
+    char label[256];
+    ssize_t n = old < 0 ? -1 : fgetxattr(old, "security.selinux", label, sizeof label);
+
+    if (n > 0)
+        (void)!fsetxattr(fd, "security.selinux", label, (size_t)n, 0);
+}
+
+static int make(struct es_temp *temp, const char *path, struct es_err *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    unsigned char random[TEMP_RANDOM];
+    char name[NAME_MAX + 1];
+    int n;
+
+    for (unsigned tries = 0; tries < 100; tries++) {
+        if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+            return es_write_failed(path, errno, "random name", err);
+        n = snprintf(name, sizeof name, ".%s" TEMP_MARK, temp->base);
+        if (n < 0 || (size_t)n + TEMP_RANDOM >= sizeof name)
+            return es_write_failed(path, ENAMETOOLONG, "temporary file", err);
+        for (size_t i = 0; i < TEMP_RANDOM; i++)
+            name[n++] = letters[random[i] % (sizeof letters - 1)];
+        name[n] = '\0';
+        temp->fd =
+            openat(temp->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (temp->fd >= 0) {
+            memcpy(temp->name, name, (size_t)n + 1);
+            return 0;
+        }
+        if (errno != EEXIST)
+            break;
+    }
+    return es_write_failed(path, errno, "temporary file", err);
+}
+
+/* Owner before content, mode last: at no time may somebody read who shall not. */
+int es_temp_create(const struct es_place *place, const struct es_owner *owner, int old,
+                   const char *path, struct es_temp *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
+    int r;
+
+    memcpy(temp.base, place->base, sizeof temp.base);
+    temp.dir = fcntl(place->dir, F_DUPFD_CLOEXEC, 3);
+    if (temp.dir < 0)
+        return es_write_failed(path, errno, "directory", err);
+    r = make(&temp, path, err);
+    if (r < 0)
+        return r;
+    copy_label(old, temp.fd);
+    r = es_give_owner(temp.fd, owner, path, err);
+    if (r < 0)
+        return r;
+    *ret = temp;
+    temp = (struct es_temp)ES_TEMP_INIT;
+    return 0;
+}
+
+int es_temp_write(struct es_temp *temp, const void *data, size_t len, const char *path,
+                  struct es_err *err)
+{
+    const char *p = data;
+
+    while (len > 0) {
+        ssize_t n = write(temp->fd, p, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return es_write_failed(path, n < 0 ? errno : EIO, "write", err);
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int es_temp_seal(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err)
+{
+    int fd = temp->fd;
+
+    if (fchmod(fd, mode) < 0)
+        return es_write_failed(path, errno, "chmod", err);
+    if (fsync(fd) < 0 || fstat(fd, &temp->st) < 0)
+        return es_write_failed(path, errno, "fsync", err);
+    temp->fd = -1;
+    return close(fd) < 0 ? es_write_failed(path, errno, "close", err) : 0;
+}
+
+int es_sync_directory(int dir, const char *path, struct es_err *err)
+{
+    ES_CLEANUP(es_close) int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) < 0)
+        return es_write_failed(path, errno, "fsync of its directory", err);
+    return 0;
+}
+
+int es_temp_rename(struct es_temp *temp, const char *path, struct es_err *err)
+{
+    if (renameat(temp->dir, temp->name, temp->dir, temp->base) < 0) {
+        if (errno == EISDIR || errno == ENOTDIR)
+            return es_not_a_file(path, S_IFDIR, err);
+        return es_write_failed(path, errno, "rename", err);
+    }
+    temp->name[0] = '\0';
+    return 0;
+}
+
+void es_temp_keep(struct es_temp *temp)
+{
+    temp->name[0] = '\0';
+}
+
+void es_temp_done(struct es_temp *temp)
+{
+    es_close(&temp->fd);
+    if (temp->name[0] != '\0')
+        unlinkat(temp->dir, temp->name, 0);
+    es_close(&temp->dir);
+    *temp = (struct es_temp)ES_TEMP_INIT;
+}

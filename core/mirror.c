@@ -1,0 +1,538 @@
+/* See mirror.h. Paths come from object keys: they are checked again here, and every directory on
+ * the way is walked by descriptor. Contents are never looked at, only compared. */
+#include "mirror.h"
+
+#include "commit/temp.h"
+#include "envsync/limits.h"
+#include "walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct es_stream {
+    uint32_t source, id;
+    char *path; /* absolute, without root */
+    struct es_place place;
+    struct es_temp temp; /* none in a dry run */
+    int old;             /* the file that is there, or -1 */
+    struct stat st;      /* of old */
+    bool differs;        /* its bytes, as far as they were compared */
+    bool unknown;        /* may not be read */
+    int64_t at;
+    struct es_kept_object object;
+};
+
+static void stream_done(struct es_stream *s)
+{
+    es_temp_done(&s->temp);
+    es_place_done(&s->place);
+    es_close(&s->old);
+    es_kept_object_done(&s->object);
+    free(s->path);
+    *s = (struct es_stream){.place = {.dir = -1}, .temp = ES_TEMP_INIT, .old = -1};
+}
+
+static struct es_owner owner_of(const struct es_source *source)
+{
+    return (struct es_owner){
+        .uid = source->mirror_uid, .gid = source->mirror_gid, .mode = (mode_t)source->mirror.mode};
+}
+
+/* The rules for walking to a mirrored file of a source. */
+static int walk_to(const struct es_config *config, const char *root, uint32_t number, bool dry,
+                   const char *path, struct es_place *ret, struct es_err *err)
+{
+    const struct es_source *source = &config->sources[number];
+    const struct es_make make[] = {
+        {source->mirror.dir, true, (mode_t)source->mirror.dir_mode, source->mirror_gid},
+        {config->etc_dir, true, 0750, config->gid},
+        {config->run_dir, true, 0750, config->gid},
+        {root ? "/etc" : NULL, false, 0755, 0},
+        {"/run", false, 0755, 0},
+        {0},
+    };
+    const uid_t app[] = {config->uid, source->mirror_uid ? source->mirror_uid : config->uid,
+                         (uid_t)-1};
+    const struct es_walk walk = {
+        .root = root, .check = true, .app = app, .make = make, .dry = dry, .missing = ES_OUTPUT};
+
+    return es_walk_to(&walk, path, ret, err);
+}
+
+static struct es_stream *find(struct es_mirror *m, uint32_t source, uint32_t id)
+{
+    for (size_t i = 0; i < m->n_streams; i++)
+        if (m->streams[i].path && m->streams[i].source == source && m->streams[i].id == id)
+            return &m->streams[i];
+    return NULL;
+}
+
+static struct es_stream *free_stream(struct es_mirror *m)
+{
+    struct es_stream *streams;
+
+    for (size_t i = 0; i < m->n_streams; i++)
+        if (!m->streams[i].path)
+            return &m->streams[i];
+    if (m->n_streams == ES_MAX_OPEN_FILES)
+        return NULL;
+    streams = reallocarray(m->streams, m->n_streams + 1, sizeof *streams);
+    if (!streams)
+        return NULL;
+    m->streams = streams;
+    streams += m->n_streams++;
+    *streams = (struct es_stream){.place = {.dir = -1}, .temp = ES_TEMP_INIT, .old = -1};
+    return streams;
+}
+
+static int bad_frame(struct es_err *err)
+{
+    return es_fail(err, ES_INTERNAL, EBADMSG, "the worker sent a file that cannot be");
+}
+
+static int output_in_place(const struct es_mirror *m, const char *path, struct es_err *err)
+{
+    for (size_t i = 0; i < m->config->n_outputs; i++)
+        if (strcmp(m->config->outputs[i].path, path) == 0)
+            return es_fail(err, ES_INVALID, EEXIST,
+                           "%s: a mirrored file would lie in the place of an output", path);
+    return 0;
+}
+
+/* Opens what is there, for comparing. */
+static int open_old(const struct es_mirror *m, struct es_stream *s, struct es_err *err)
+{
+    if (s->place.dir < 0)
+        return 0;
+    if (!m->look)
+        es_temp_sweep(&s->place, NULL);
+    if (fstatat(s->place.dir, s->place.base, &s->st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : es_write_failed(s->path, errno, "stat", err);
+    if (!S_ISREG(s->st.st_mode))
+        return es_not_a_file(s->path, s->st.st_mode, err);
+    s->old = openat(s->place.dir, s->place.base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (s->old < 0)
+        s->unknown = true;
+    else if (fstat(s->old, &s->st) < 0 || !S_ISREG(s->st.st_mode))
+        return es_write_failed(s->path, EINVAL, "open", err);
+    return 0;
+}
+
+static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *err)
+{
+    const struct es_owner owner = owner_of(&m->config->sources[s->source]);
+    int r = walk_to(m->config, m->root, s->source, m->look, s->path, &s->place, err);
+
+    if (r == -EACCES && m->look) {
+        s->unknown = true;
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    r = open_old(m, s, err);
+    if (r == 0 && !m->look)
+        r = es_temp_create(&s->place, &owner, s->old, s->path, &s->temp, err);
+    /* Hundreds may be under way: the place is walked to once more when it is published. */
+    es_place_done(&s->place);
+    return r;
+}
+
+int es_mirror_begin(struct es_mirror *m, uint32_t source, uint32_t id, const struct es_buf *path,
+                    struct es_kept_object *object, struct es_err *err)
+{
+    const struct es_source *from = &m->config->sources[source];
+    struct es_stream *s;
+    int r = es_mirror_path_check(es_buf_str(path), path->len, err);
+
+    if (r < 0)
+        return r;
+    if (!from->mirrors || find(m, source, id))
+        return bad_frame(err);
+    s = free_stream(m);
+    if (!s)
+        return bad_frame(err);
+    s->source = source;
+    s->id = id;
+    if (asprintf(&s->path, "%s/%s", from->mirror.dir, es_buf_str(path)) < 0) {
+        s->path = NULL;
+        return es_nomem(err);
+    }
+    es_buf_move(&s->object.name, &object->name);
+    es_buf_move(&s->object.version, &object->version);
+    s->object.size = object->size;
+    s->object.modified_ms = object->modified_ms;
+    s->object.rank = object->rank;
+    r = output_in_place(m, s->path, err);
+    return r == 0 ? open_stream(m, s, err) : r;
+}
+
+/* Reads as much of the old file as came of the new one. */
+static void compare(struct es_stream *s, const void *data, size_t len)
+{
+    const char *p = data;
+    char block[16384];
+
+    while (len > 0 && !s->differs) {
+        size_t want = len < sizeof block ? len : sizeof block;
+        ssize_t n = pread(s->old, block, want, (off_t)s->at);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0 || memcmp(block, p, (size_t)n) != 0) {
+            s->differs = true;
+            break;
+        }
+        s->at += n;
+        p += n;
+        len -= (size_t)n;
+    }
+    s->at += (int64_t)len;
+    explicit_bzero(block, sizeof block);
+}
+
+int es_mirror_data(struct es_mirror *m, uint32_t source, uint32_t id, const void *data, size_t len,
+                   struct es_err *err)
+{
+    struct es_stream *s = find(m, source, id);
+
+    if (!s || len > ES_MAX_FILE_DATA)
+        return bad_frame(err);
+    if (s->old >= 0)
+        compare(s, data, len);
+    else
+        s->at += (int64_t)len;
+    return m->look ? 0 : es_temp_write(&s->temp, data, len, s->path, err);
+}
+
+static int add_result(struct es_mirror *m, uint32_t source, const char *path,
+                      enum es_file_state state)
+{
+    char *copy = strdup(path);
+
+    if (copy && m->n_results == m->cap_results) {
+        size_t cap = m->cap_results ? 2 * m->cap_results : 16;
+        struct es_file_result *results = reallocarray(m->results, cap, sizeof *results);
+
+        if (results) {
+            m->results = results;
+            m->cap_results = cap;
+        } else {
+            free(copy);
+            copy = NULL;
+        }
+    }
+    if (!copy)
+        return -ENOMEM;
+    m->results[m->n_results++] =
+        (struct es_file_result){.source = source, .path = copy, .state = state};
+    return 0;
+}
+
+static struct es_kept_file *add_file(struct es_mirror *m)
+{
+    if (m->n_files == m->cap_files) {
+        size_t cap = m->cap_files ? 2 * m->cap_files : 16;
+        struct es_kept_file *files = reallocarray(m->files, cap, sizeof *files);
+
+        if (!files)
+            return NULL;
+        m->files = files;
+        m->cap_files = cap;
+    }
+    m->files[m->n_files] = (struct es_kept_file){0};
+    return &m->files[m->n_files++];
+}
+
+static void describe(struct es_kept_file *file, const struct stat *st)
+{
+    file->device = st->st_dev;
+    file->inode = st->st_ino;
+    file->size = st->st_size;
+    file->modified_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+static bool right_owner(const struct stat *st, const struct es_owner *owner)
+{
+    return (geteuid() != 0 || (st->st_uid == owner->uid && st->st_gid == owner->gid)) &&
+           (st->st_mode & 07777) == owner->mode;
+}
+
+static int set_time(int fd, int64_t ms, const char *path, struct es_err *err)
+{
+    const struct timespec times[2] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000},
+    };
+
+    return futimens(fd, times) < 0 ? es_write_failed(path, errno, "time", err) : 0;
+}
+
+/* The whole file is there. Same bytes: the old inode stays. */
+static int settle(struct es_mirror *m, struct es_stream *s, enum es_file_state *ret_state,
+                  struct es_kept_file *file, struct es_err *err)
+{
+    const struct es_source *from = &m->config->sources[s->source];
+    const struct es_owner owner = owner_of(from);
+    bool same = s->old >= 0 && !s->differs && s->st.st_size == s->at && s->st.st_nlink == 1;
+    int64_t ms = from->mirror.exact_mtime ? s->object.modified_ms : -1;
+    int r = 0;
+
+    *ret_state = s->unknown ? ES_FILE_UNKNOWN
+                 : same     ? (right_owner(&s->st, &owner) ? ES_FILE_SAME : ES_FILE_REPAIR)
+                            : (s->old < 0 ? ES_FILE_CREATE : ES_FILE_UPDATE);
+    file->owner = owner;
+    if (m->look)
+        return 0;
+    if (*ret_state == ES_FILE_UNKNOWN)
+        *ret_state = ES_FILE_UPDATE;
+    if (same && ms >= 0)
+        r = set_time(s->old, ms, s->path, err);
+    if (same) {
+        if (r == 0 && fstat(s->old, &s->st) < 0)
+            return es_write_failed(s->path, errno, "stat", err);
+        describe(file, &s->st);
+        return r;
+    }
+    if (ms >= 0)
+        r = set_time(s->temp.fd, ms, s->path, err);
+    if (r == 0)
+        r = es_temp_seal(&s->temp, owner.mode, s->path, err);
+    if (r < 0)
+        return r;
+    describe(file, &s->temp.st);
+    if (es_buf_puts(&file->temp, s->temp.name) < 0)
+        return es_nomem(err);
+    es_temp_keep(&s->temp);
+    return 0;
+}
+
+int es_mirror_end(struct es_mirror *m, uint32_t source, uint32_t id, struct es_err *err)
+{
+    struct es_stream *s = find(m, source, id);
+    struct es_kept_file *file;
+    enum es_file_state state = ES_FILE_SAME;
+    int r;
+
+    if (!s)
+        return bad_frame(err);
+    file = add_file(m);
+    if (!file)
+        return es_nomem(err);
+    file->source = source;
+    if (es_buf_puts(&file->path, s->path) < 0)
+        return es_nomem(err);
+    r = settle(m, s, &state, file, err);
+    if (r == 0 && add_result(m, source, s->path, state) < 0)
+        r = es_nomem(err);
+    file->object = s->object;
+    s->object = (struct es_kept_object){0};
+    stream_done(s);
+    return r;
+}
+
+int es_mirror_drop(struct es_mirror *m, uint32_t source, uint32_t id, struct es_err *err)
+{
+    struct es_stream *s = find(m, source, id);
+
+    if (!s)
+        return bad_frame(err);
+    stream_done(s);
+    return 0;
+}
+
+int es_mirror_same(struct es_mirror *m, const struct es_kept_file *known, uint32_t source,
+                   struct es_kept_object *object, struct es_err *err)
+{
+    struct es_kept_file *file = add_file(m);
+
+    if (!file)
+        return es_nomem(err);
+    file->source = source;
+    file->owner = owner_of(&m->config->sources[source]);
+    file->device = known->device;
+    file->inode = known->inode;
+    file->size = known->size;
+    file->modified_ns = known->modified_ns;
+    /* The name that it was staged under stays in the manifest, so that an unchanged set is equal to
+     * the last one byte for byte. */
+    if (es_buf_append(&file->path, known->path.data, known->path.len) < 0 ||
+        es_buf_append(&file->temp, known->temp.data, known->temp.len) < 0)
+        return es_nomem(err);
+    file->object = *object;
+    *object = (struct es_kept_object){0};
+    return add_result(m, source, es_buf_str(&file->path), ES_FILE_SAME) < 0 ? es_nomem(err) : 0;
+}
+
+/* The same file: inode, size and time as the manifest says. */
+static bool is_file(const struct stat *st, const struct es_kept_file *file)
+{
+    return S_ISREG(st->st_mode) && st->st_nlink == 1 && st->st_dev == file->device &&
+           st->st_ino == file->inode && st->st_size == file->size &&
+           (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == file->modified_ns;
+}
+
+bool es_mirror_holds(const struct es_config *config, const char *root, uint32_t source,
+                     const struct es_kept_file *file, int64_t published_ms)
+{
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    struct es_err ignored;
+    struct stat st;
+
+    if (walk_to(config, root, source, true, es_buf_str(&file->path), &place, &ignored) != 0 ||
+        fstatat(place.dir, place.base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    return is_file(&st, file) &&
+           (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 <= published_ms;
+}
+
+static int repair(const struct es_place *place, const struct es_kept_file *file,
+                  struct es_report *report, struct es_err *err)
+{
+    const char *path = es_buf_str(&file->path);
+    ES_CLEANUP(es_close)
+    int fd = openat(place->dir, place->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    int r;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return es_write_failed(path, errno, "open", err);
+    if (!is_file(&st, file) || right_owner(&st, &file->owner))
+        return 0;
+    r = es_give_owner(fd, &file->owner, path, err);
+    if (r == 0 && fchmod(fd, file->owner.mode) < 0)
+        r = es_write_failed(path, errno, "chmod", err);
+    if (r == 0)
+        es_report_add(report, ES_LEVEL_NOTICE, "%s: owner or mode was wrong: repaired", path);
+    return r;
+}
+
+/* A planted file must not be put in place: the staged one is known by its inode and owner. */
+static int publish(const struct es_place *place, const struct es_kept_file *file,
+                   struct es_err *err)
+{
+    const char *path = es_buf_str(&file->path), *name = es_buf_str(&file->temp);
+    struct stat st;
+
+    if (fstatat(place->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_file(&st, file))
+        return 0; /* published already, or gone: the next fetch brings it */
+    if (geteuid() == 0 && st.st_uid != file->owner.uid)
+        return 0;
+    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+        return es_not_a_file(path, st.st_mode, err);
+    if (renameat(place->dir, name, place->dir, place->base) < 0)
+        return es_write_failed(path, errno, "rename", err);
+    return es_sync_directory(place->dir, path, err);
+}
+
+/* Only what is still as this program wrote it. */
+static void prune(const struct es_place *place, const struct es_kept_file *file)
+{
+    struct stat st;
+
+    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_file(&st, file))
+        unlinkat(place->dir, place->base, 0);
+}
+
+static const struct es_source *mirror_source(const struct es_config *config,
+                                             const struct es_manifest *set,
+                                             const struct es_kept_file *file, uint32_t *ret)
+{
+    const struct es_buf *name = &set->sources[file->source].name;
+
+    for (uint32_t i = 0; i < config->n_sources; i++)
+        if (config->sources[i].mirrors && es_buf_is(name, config->sources[i].name)) {
+            *ret = i;
+            return &config->sources[i];
+        }
+    return NULL;
+}
+
+int es_mirror_publish(const struct es_config *config, const char *root,
+                      const struct es_manifest *set, struct es_report *report, struct es_err *err)
+{
+    for (size_t i = 0; i < set->n_files; i++) {
+        const struct es_kept_file *file = &set->files[i];
+        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+        uint32_t number;
+        const struct es_source *source = mirror_source(config, set, file, &number);
+        int r;
+
+        /* Only what the configuration still names. */
+        if (!source || (file->gone && !source->mirror.prune))
+            continue;
+        r = walk_to(config, root, number, false, es_buf_str(&file->path), &place, err);
+        if (r < 0)
+            return r;
+        if (file->gone)
+            prune(&place, file);
+        else if (file->temp.len > 0)
+            r = publish(&place, file, err);
+        if (r == 0 && !file->gone)
+            r = repair(&place, file, report, err);
+        if (r == -ENOENT)
+            r = 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void abandon(struct es_mirror *m, const struct es_kept_file *file)
+{
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    struct es_err ignored;
+
+    if (file->temp.len > 0 && walk_to(m->config, m->root, file->source, true,
+                                      es_buf_str(&file->path), &place, &ignored) == 0)
+        unlinkat(place.dir, es_buf_str(&file->temp), 0);
+}
+
+static void file_done(struct es_mirror *m, struct es_kept_file *file)
+{
+    abandon(m, file);
+    es_buf_done(&file->path);
+    es_kept_object_done(&file->object);
+    es_buf_done(&file->temp);
+}
+
+void es_mirror_forget(struct es_mirror *m, uint32_t source)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->n_streams; i++)
+        if (m->streams[i].path && m->streams[i].source == source)
+            stream_done(&m->streams[i]);
+    for (size_t i = 0; i < m->n_files; i++) {
+        if (m->files[i].source == source)
+            file_done(m, &m->files[i]);
+        else
+            m->files[kept++] = m->files[i];
+    }
+    m->n_files = kept;
+    kept = 0;
+    for (size_t i = 0; i < m->n_results; i++) {
+        if (m->results[i].source == source)
+            free(m->results[i].path);
+        else
+            m->results[kept++] = m->results[i];
+    }
+    m->n_results = kept;
+}
+
+void es_mirror_done(struct es_mirror *m)
+{
+    for (size_t i = 0; i < m->n_streams; i++)
+        stream_done(&m->streams[i]);
+    for (size_t i = 0; i < m->n_files; i++)
+        file_done(m, &m->files[i]);
+    for (size_t i = 0; i < m->n_results; i++)
+        free(m->results[i].path);
+    free(m->streams);
+    free(m->files);
+    free(m->results);
+    *m = (struct es_mirror){0};
+}

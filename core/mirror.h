@@ -1,0 +1,69 @@
+/* Mirrored files on their way to disk.
+ *
+ * The worker streams a file; its bytes go at once into a temporary file beside the target and are
+ * compared with what is there. Nothing is published before the whole set is: es_mirror_publish()
+ * renames, from the manifest alone, so that the next run can complete what a killed one began.
+ */
+#ifndef ENVSYNC_CORE_MIRROR_H
+#define ENVSYNC_CORE_MIRROR_H
+
+#include "commit/manifest.h"
+#include "config.h"
+
+enum es_file_state {
+    ES_FILE_SAME,
+    ES_FILE_CREATE,
+    ES_FILE_UPDATE,
+    ES_FILE_REPAIR, /* the bytes were right, owner or mode were not */
+    ES_FILE_REMOVE, /* pruned */
+    ES_FILE_UNKNOWN /* a dry run may not read what is there */
+};
+
+/* What became of one path, for people. */
+struct es_file_result {
+    uint32_t source;
+    char *path;
+    enum es_file_state state;
+};
+
+struct es_stream; /* one file under way */
+
+struct es_mirror {
+    const struct es_config *config;
+    const char *root;
+    bool look; /* a dry run: compare only */
+    struct es_stream *streams;
+    size_t n_streams;
+    struct es_kept_file *files; /* whole ones, for the manifest */
+    size_t n_files, cap_files;
+    struct es_file_result *results;
+    size_t n_results, cap_results;
+};
+
+void es_mirror_done(struct es_mirror *mirror); /* removes what was staged and not handed over */
+
+/* Forgets and removes what came of one source. */
+void es_mirror_forget(struct es_mirror *mirror, uint32_t source);
+
+/* The frames of the worker. The object is moved from where it is taken. */
+int es_mirror_begin(struct es_mirror *mirror, uint32_t source, uint32_t id,
+                    const struct es_buf *path, struct es_kept_object *object, struct es_err *err);
+int es_mirror_data(struct es_mirror *mirror, uint32_t source, uint32_t id, const void *data,
+                   size_t len, struct es_err *err);
+int es_mirror_end(struct es_mirror *mirror, uint32_t source, uint32_t id, struct es_err *err);
+int es_mirror_drop(struct es_mirror *mirror, uint32_t source, uint32_t id, struct es_err *err);
+
+/* A file that is as the previous set has it. */
+int es_mirror_same(struct es_mirror *mirror, const struct es_kept_file *file, uint32_t source,
+                   struct es_kept_object *object, struct es_err *err);
+
+/* Is the file on disk still the one that the manifest means? `published_ms`: when the set was; a
+ * file whose inode was changed later counts for nothing. */
+bool es_mirror_holds(const struct es_config *config, const char *root, uint32_t source,
+                     const struct es_kept_file *file, int64_t published_ms);
+
+/* Puts staged files in their places, repairs owners and modes, and removes those of `gone`. */
+int es_mirror_publish(const struct es_config *config, const char *root,
+                      const struct es_manifest *set, struct es_report *report, struct es_err *err);
+
+#endif

@@ -1,0 +1,37 @@
+/* What the last accepted set still has to give: records and objects of each source, for those that
+ * are unchanged now. */
+#ifndef ENVSYNC_CORE_PREVIOUS_H
+#define ENVSYNC_CORE_PREVIOUS_H
+
+#include "commit/store.h"
+#include "mirror.h"
+
+struct es_before {
+    const struct es_kept_source *kept; /* NULL: nothing is known of this source */
+    struct es_record *records;         /* in order of rank */
+    size_t n;
+    int64_t fetched_ms;                /* since 1970 */
+    const struct es_kept_file **files; /* mirrored, and still on disk as they were */
+    size_t n_files;
+};
+
+struct es_previous {
+    struct es_before *sources; /* by source of the configuration */
+    size_t n;
+};
+
+/* Loads what the store's set has. What cannot be read counts as not known. */
+int es_previous_load(const struct es_config *config, const char *root, const struct es_store *store,
+                     struct es_previous *ret, struct es_err *err);
+/* Is this a set of the very same sources and outputs, so that it can answer for them? */
+bool es_set_is_of(const struct es_config *config, const struct es_store *store);
+void es_previous_done(struct es_previous *previous);
+
+/* The name of a source's file in a generation: "source-3". */
+struct es_store_name {
+    char text[32];
+};
+struct es_store_name es_source_file(size_t number);
+struct es_store_name es_output_file(size_t number);
+
+#endif

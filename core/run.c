@@ -1,0 +1,526 @@
+/* See run.h. */
+#include "run.h"
+
+#include "lock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A secret never outlives its target's medium: what feeds a target below /run stays in /run,
+ * unless the configuration allows it to rest on disk. */
+static bool source_on_disk(const struct es_config *config, size_t source)
+{
+    bool feeds_disk =
+        config->sources[source].mirrors && !es_path_is_volatile(config->sources[source].mirror.dir);
+
+    if (strcmp(config->last_good.at_rest, "plain") == 0)
+        return true;
+    for (size_t i = 0; i < config->n_outputs; i++) {
+        if (!config->outputs[i].sources[source])
+            continue;
+        if (es_path_is_volatile(config->outputs[i].path))
+            return false;
+        feeds_disk = true;
+    }
+    return feeds_disk;
+}
+
+static bool output_on_disk(const struct es_config *config, const struct es_output *output)
+{
+    return strcmp(config->last_good.at_rest, "plain") == 0 || !es_path_is_volatile(output->path);
+}
+
+bool es_config_has_disk(const struct es_config *config)
+{
+    for (size_t i = 0; i < config->n_outputs; i++)
+        if (output_on_disk(config, &config->outputs[i]))
+            return true;
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (source_on_disk(config, i))
+            return true;
+    return false;
+}
+
+static enum es_half half_of(bool on_disk)
+{
+    return on_disk ? ES_HALF_DISK : ES_HALF_RUN;
+}
+
+/* ---- republish ---- */
+
+static const struct es_output *output_of(const struct es_config *config,
+                                         const struct es_kept_output *kept)
+{
+    for (size_t i = 0; i < config->n_outputs; i++)
+        if (es_buf_is(&kept->path, config->outputs[i].path))
+            return &config->outputs[i];
+    return NULL;
+}
+
+static int republish_output(struct es_run *run, const struct es_run_options *options, size_t number,
+                            struct es_report *report, struct es_err *err)
+{
+    const struct es_kept_output *kept = &run->store.set.outputs[number];
+    const struct es_output *output = output_of(&run->config, kept);
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    ES_CLEANUP(es_target_done) struct es_target target = ES_TARGET_INIT;
+    struct es_wanted wanted;
+    int r;
+
+    if (!output)
+        return 0;
+    r = es_store_read(&run->store, run->store.current, half_of(kept->on_disk),
+                      es_output_file(number).text, &text, NULL, err);
+    /* Lost with an earlier boot: rendered again, or fetched. */
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    wanted = (struct es_wanted){
+        .path = output->path, .data = es_buf_str(&text), .len = text.len, .owner = kept->owner};
+    r = es_set_open_target(&run->config, output, options->root, &wanted, &target, err);
+    if (r == 0 && target.state != ES_TARGET_SAME)
+        es_report_add(report, ES_LEVEL_NOTICE, "%s: %s", output->path,
+                      target.state == ES_TARGET_REPAIR ? "owner or mode was wrong: repaired"
+                                                       : "put back from the last set");
+    if (r == 0)
+        run->restored[output - run->config.outputs] = target.state;
+    if (r == 0)
+        r = es_target_stage(&target, err);
+    return r == 0 ? es_target_publish(&target, err) : r;
+}
+
+static int republish(struct es_run *run, const struct es_run_options *options,
+                     struct es_report *report, struct es_err *err)
+{
+    int r = 0;
+
+    run->restored = calloc(run->config.n_outputs + 1, sizeof *run->restored);
+    if (!run->restored)
+        return es_nomem(err);
+    for (size_t i = 0; r == 0 && i < run->store.set.n_outputs; i++)
+        r = republish_output(run, options, i, report, err);
+    if (r == 0)
+        r = es_mirror_publish(&run->config, options->root, &run->store.set, report, err);
+    if (r < 0)
+        es_context(err, "output");
+    return r;
+}
+
+/* ---- the new set ---- */
+
+static int fill_sources(const struct es_run *run, struct es_manifest *m)
+{
+    const struct es_config *config = &run->config;
+
+    m->complete = true;
+    m->sources = calloc(config->n_sources + 1, sizeof *m->sources);
+    if (!m->sources)
+        return -ENOMEM;
+    for (; m->n_sources < config->n_sources; m->n_sources++) {
+        struct es_kept_source *from = &run->fetched.sources[m->n_sources];
+        struct es_kept_source *to = &m->sources[m->n_sources];
+        enum es_source_state state = run->fetched.states[m->n_sources];
+        const char *name = config->sources[m->n_sources].name;
+
+        *to = *from;
+        *from = (struct es_kept_source){0};
+        to->on_disk = source_on_disk(config, m->n_sources);
+        to->given = state == ES_SOURCE_GIVEN || state == ES_SOURCE_STALE;
+        to->stale = state == ES_SOURCE_STALE;
+        if (state == ES_SOURCE_SKIPPED || state == ES_SOURCE_STALE)
+            m->complete = false;
+        if (es_buf_puts(&to->name, name) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int fill_outputs(const struct es_run *run, struct es_manifest *m)
+{
+    m->outputs = calloc(run->set.n + 1, sizeof *m->outputs);
+    if (!m->outputs)
+        return -ENOMEM;
+    for (; m->n_outputs < run->set.n; m->n_outputs++) {
+        const struct es_output *output = run->set.pieces[m->n_outputs].output;
+        struct es_kept_output *to = &m->outputs[m->n_outputs];
+
+        to->on_disk = output_on_disk(&run->config, output);
+        to->owner = (struct es_owner){output->uid, output->gid, (mode_t)output->mode};
+        if (es_buf_puts(&to->path, output->path) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static bool has_path(const struct es_manifest *m, const struct es_buf *path)
+{
+    for (size_t i = 0; i < m->n_files; i++)
+        if (es_buf_equal(&m->files[i].path, path))
+            return true;
+    return false;
+}
+
+static int copy_gone(struct es_manifest *m, uint32_t source, const struct es_kept_file *old)
+{
+    struct es_kept_file *file = es_manifest_add_file(m);
+
+    if (!file)
+        return -ENOMEM;
+    file->source = source;
+    file->gone = true;
+    file->owner = old->owner;
+    file->device = old->device;
+    file->inode = old->inode;
+    file->size = old->size;
+    file->modified_ns = old->modified_ns;
+    return es_buf_append(&file->path, old->path.data, old->path.len);
+}
+
+/* What was mirrored once and is no longer there is remembered, for a prune now or later. */
+static int fill_gone(const struct es_run *run, struct es_manifest *m)
+{
+    const struct es_manifest *old = &run->store.set;
+
+    for (size_t i = 0; run->store.usable && i < old->n_files; i++) {
+        const struct es_kept_file *file = &old->files[i];
+        uint32_t source = 0;
+
+        while (source < m->n_sources &&
+               (!run->config.sources[source].mirrors ||
+                !es_buf_equal(&m->sources[source].name, &old->sources[file->source].name)))
+            source++;
+        if (source == m->n_sources || has_path(m, &file->path) ||
+            run->fetched.states[source] != ES_SOURCE_GIVEN ||
+            !es_buf_equal(&m->sources[source].address, &old->sources[file->source].address) ||
+            !es_mirror_holds(&run->config, run->set.root, source, file, INT64_MAX))
+            continue;
+        if (copy_gone(m, source, file) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int fill_manifest(struct es_run *run, struct es_manifest *m, struct es_err *err)
+{
+    int r = es_manifest_bind(m, &run->config);
+
+    if (r == 0)
+        r = fill_sources(run, m);
+    if (r == 0)
+        r = fill_outputs(run, m);
+    if (r == 0) {
+        m->files = run->fetched.mirror.files;
+        m->n_files = run->fetched.mirror.n_files;
+        run->fetched.mirror.files = NULL;
+        run->fetched.mirror.n_files = run->fetched.mirror.cap_files = 0;
+        r = fill_gone(run, m);
+    }
+    return r < 0 ? es_nomem(err) : 0;
+}
+
+static int encode_records(const struct es_fetched *fetched, uint32_t source, struct es_buf *out)
+{
+    uint32_t n = 0;
+    int r;
+
+    for (size_t i = 0; i < fetched->n; i++)
+        n += fetched->records[i].source == source;
+    r = es_put_u32(out, n);
+    for (size_t i = 0; r == 0 && i < fetched->n; i++)
+        if (fetched->records[i].source == source)
+            r = es_put_record(out, &fetched->records[i]);
+    return r;
+}
+
+/* The records of all sources, as they came: merging changes their keys. */
+static int encode_sources(const struct es_run *run, struct es_buf **ret, struct es_err *err)
+{
+    struct es_buf *texts = calloc(run->config.n_sources + 1, sizeof *texts);
+    int r = texts ? 0 : -ENOMEM;
+
+    for (uint32_t i = 0; r == 0 && i < run->config.n_sources; i++)
+        r = encode_records(&run->fetched, i, &texts[i]);
+    *ret = texts;
+    return r < 0 ? es_nomem(err) : 0;
+}
+
+static void texts_done(struct es_buf *texts, size_t n)
+{
+    for (size_t i = 0; texts && i < n; i++)
+        es_buf_done(&texts[i]);
+    free(texts);
+}
+
+/* Would the new generation say what the present one says? Boot and staged names do not count. */
+static int same_manifest(const struct es_run *run, const struct es_manifest *m, bool *ret)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf a = {0}, b = {0};
+    int r = es_manifest_encode(m, &a);
+
+    if (r == 0)
+        r = es_manifest_encode(&run->store.set, &b);
+    *ret = es_buf_equal(&a, &b);
+    return r;
+}
+
+static bool same_file(const struct es_run *run, bool on_disk, const char *name,
+                      const struct es_buf *text)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf old = {0};
+    struct es_err ignored;
+
+    return es_store_read(&run->store, run->store.current, half_of(on_disk), name, &old, NULL,
+                         &ignored) == 0 &&
+           es_buf_equal(&old, text);
+}
+
+/* What a kept output holds is what the last set has of it. */
+static int keep_text(struct es_run *run, size_t number, struct es_err *err)
+{
+    struct es_piece *piece = &run->set.pieces[number];
+    const struct es_manifest *old = &run->store.set;
+
+    for (size_t i = 0; i < old->n_outputs; i++)
+        if (es_buf_is(&old->outputs[i].path, piece->output->path)) {
+            int r = es_store_read(&run->store, run->store.current, half_of(old->outputs[i].on_disk),
+                                  es_output_file(i).text, &piece->text, NULL, err);
+
+            return r == -ENOENT ? 0 : r;
+        }
+    return 0;
+}
+
+static bool unchanged(const struct es_run *run, const struct es_manifest *m,
+                      const struct es_buf *texts)
+{
+    bool same = run->store.usable && !run->store.run_lost;
+
+    if (same && same_manifest(run, m, &same) < 0)
+        return false;
+    for (size_t i = 0; same && i < m->n_sources; i++)
+        same = same_file(run, m->sources[i].on_disk, es_source_file(i).text, &texts[i]);
+    for (size_t i = 0; same && i < m->n_outputs; i++)
+        same =
+            same_file(run, m->outputs[i].on_disk, es_output_file(i).text, &run->set.pieces[i].text);
+    return same;
+}
+
+static void touch(struct es_run *run)
+{
+    for (size_t i = 0; i < run->config.n_sources; i++)
+        if (run->fetched.states[i] == ES_SOURCE_GIVEN)
+            es_store_touch_file(&run->store, half_of(run->store.set.sources[i].on_disk),
+                                es_source_file(i).text);
+    es_store_touch(&run->store);
+}
+
+static int stage(struct es_run *run, const struct es_manifest *m, const struct es_buf *texts,
+                 struct es_err *err)
+{
+    int r = es_store_begin(&run->store, err);
+
+    for (size_t i = 0; r == 0 && i < m->n_sources; i++)
+        r = es_store_write(&run->store, half_of(m->sources[i].on_disk), es_source_file(i).text,
+                           es_buf_str(&texts[i]), texts[i].len, run->fetched.fetched_ms[i], err);
+    for (size_t i = 0; r == 0 && i < m->n_outputs; i++)
+        r = es_store_write(&run->store, half_of(m->outputs[i].on_disk), es_output_file(i).text,
+                           es_buf_str(&run->set.pieces[i].text), run->set.pieces[i].text.len, 0,
+                           err);
+    return r;
+}
+
+/* Staged files that no committed manifest names are nobody's. */
+static void give_back(struct es_run *run, struct es_manifest *m)
+{
+    run->fetched.mirror.files = m->files;
+    run->fetched.mirror.n_files = m->n_files;
+    m->files = NULL;
+    m->n_files = 0;
+}
+
+static int publish(struct es_run *run, const struct es_run_options *options,
+                   struct es_report *report, struct es_err *err)
+{
+    int r = es_set_write(&run->set, err);
+
+    if (r == 0)
+        r = es_mirror_publish(&run->config, options->root, &run->store.set, report, err);
+    if (r == 0) {
+        es_store_published(&run->store);
+        es_store_sweep(&run->store);
+    }
+    return r;
+}
+
+static int commit(struct es_run *run, const struct es_run_options *options,
+                  const struct es_buf *texts, struct es_report *report, struct es_err *err)
+{
+    ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < run->set.n; i++)
+        if (run->set.pieces[i].kept)
+            r = keep_text(run, i, err);
+    if (r == 0)
+        r = fill_manifest(run, &m, err);
+    if (r == 0 && unchanged(run, &m, texts)) {
+        touch(run);
+        return publish(run, options, report, err);
+    }
+    if (r == 0)
+        r = es_set_stage(&run->set, err);
+    if (r == 0)
+        r = stage(run, &m, texts, err);
+    if (r == 0)
+        r = es_store_commit(&run->store, &m, err);
+    if (r < 0) {
+        give_back(run, &m);
+        es_store_abandon(&run->store);
+        return r;
+    }
+    return publish(run, options, report, err);
+}
+
+/* ---- the run ---- */
+
+static bool is_fresh(const struct es_run *run)
+{
+    int64_t age = es_now_ms() - run->store.succeeded_ms;
+
+    return run->config.fresh_for > 0 && age >= 0 && age < run->config.fresh_for &&
+           run->store.set.complete && es_set_is_of(&run->config, &run->store);
+}
+
+/* The previous set becomes the present one, and is held. What it mirrored was replaced in place and
+ * cannot come back. */
+static int roll_back(struct es_run *run, const struct es_run_options *options,
+                     struct es_report *report, struct es_err *err)
+{
+    char current[ES_SET_ID + 1], previous[ES_SET_ID + 1];
+    bool had_files = run->store.set.n_files > 0;
+    int r;
+
+    memcpy(current, run->store.current, sizeof current);
+    memcpy(previous, run->store.previous, sizeof previous);
+    if (!run->store.usable || previous[0] == '\0')
+        return es_fail(err, ES_ABSENT, ENOENT, "%s has no earlier set to roll back to",
+                       run->config.name);
+    r = es_store_point(&run->store, previous, current, true, err);
+    es_store_done(&run->store);
+    run->store = (struct es_store)ES_STORE_INIT;
+    if (r == 0)
+        r = es_store_open(&run->config, options->root, true, es_config_has_disk(&run->config),
+                          &run->store, report, err);
+    if (r == 0 && (!run->store.usable || run->store.run_lost))
+        return es_fail(err, ES_ABSENT, ENOENT,
+                       "the earlier set of %s did not survive the last boot; `envsync sync "
+                       "--release` fetches anew",
+                       run->config.name);
+    if (r == 0)
+        r = republish(run, options, report, err);
+    if (r == 0 && had_files)
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "mirrored files stay as they are: of them no earlier version is kept");
+    run->end = ES_RUN_HELD;
+    return r;
+}
+
+/* The state, and what the present set still has to publish. */
+static int begin(struct es_run *run, const struct es_run_options *options, struct es_report *report,
+                 struct es_err *err)
+{
+    int r;
+
+    run->lock = es_lock(&run->config, options->root, options->deadline, options->on_wait,
+                        options->data, err);
+    if (run->lock < 0)
+        return run->lock;
+    r = es_store_open(&run->config, options->root, true, es_config_has_disk(&run->config),
+                      &run->store, report, err);
+    if (r == 0 && options->release && run->store.held)
+        r = es_store_point(&run->store, run->store.current, run->store.previous, false, err);
+    if (r == 0 && options->rollback)
+        return roll_back(run, options, report, err);
+    if (r == 0 && run->store.usable)
+        r = republish(run, options, report, err);
+    if (r < 0)
+        return r;
+    run->end = run->store.usable && run->store.held ? ES_RUN_HELD
+               : !options->fresh && is_fresh(run)   ? ES_RUN_FRESH
+                                                    : ES_RUN_DONE;
+    if (run->end != ES_RUN_DONE)
+        return 0;
+    return es_previous_load(&run->config, options->root, &run->store, &run->previous, err);
+}
+
+static bool files_differ(const struct es_mirror *mirror)
+{
+    for (size_t i = 0; i < mirror->n_results; i++)
+        if (mirror->results[i].state != ES_FILE_SAME && mirror->results[i].state != ES_FILE_UNKNOWN)
+            return true;
+    return false;
+}
+
+static int fetch(struct es_run *run, const struct es_run_options *options, struct es_report *report,
+                 struct es_err *err)
+{
+    const struct es_fetch_plan plan = {.config = &run->config,
+                                       .process = options->process,
+                                       .previous = options->dry ? NULL : &run->previous,
+                                       .root = options->root,
+                                       .deadline = options->deadline,
+                                       .look = options->dry,
+                                       .on_wait = options->on_wait,
+                                       .data = options->data};
+
+    return es_fetch_all(&plan, &run->fetched, report, err);
+}
+
+static int merge(struct es_run *run, const struct es_run_options *options, struct es_report *report,
+                 struct es_err *err)
+{
+    int r = es_tree_build(&run->config, &run->fetched, &run->tree, err);
+
+    if (r == 0)
+        r = es_set_prepare(&run->config, &run->tree, &run->fetched, options->root, options->dry,
+                           &run->set, report, err);
+    if (r == 0)
+        r = es_set_diff(&run->set, &run->config, err);
+    for (size_t i = 0; run->restored && i < run->set.n; i++)
+        run->set.pieces[i].restored = run->restored[i];
+    run->differs = es_set_differs(&run->set) || files_differ(&run->fetched.mirror);
+    return r;
+}
+
+int es_run(struct es_run *run, const struct es_run_options *options, struct es_report *report,
+           struct es_err *err)
+{
+    struct es_buf *texts = NULL;
+    int r = options->dry ? 0 : begin(run, options, report, err);
+
+    if (r < 0 || run->end != ES_RUN_DONE)
+        return r;
+    r = fetch(run, options, report, err);
+    if (r == 0 && !options->dry)
+        r = encode_sources(run, &texts, err);
+    if (r == 0)
+        r = merge(run, options, report, err);
+    if (r == 0 && !options->dry)
+        r = commit(run, options, texts, report, err);
+    texts_done(texts, run->config.n_sources);
+    return r;
+}
+
+void es_run_done(struct es_run *run)
+{
+    es_set_done(&run->set);
+    es_tree_done(&run->tree);
+    es_fetched_done(&run->fetched);
+    es_previous_done(&run->previous);
+    es_store_done(&run->store);
+    es_config_done(&run->config);
+    es_close(&run->lock);
+    free(run->restored);
+}

@@ -1,0 +1,59 @@
+/* One run of `envsync sync`, from the lock to the last rename.
+ *
+ *   lock; republish what the present set still has to publish; where it is held or fresh, stop.
+ *   Fetch, merge, render and check everything. Where nothing differs from the present set, touch
+ * it. Else stage a generation, commit it (one rename), publish, sweep.
+ *
+ * A dry run takes no lock and no state, and stops before staging.
+ */
+#ifndef ENVSYNC_CORE_RUN_H
+#define ENVSYNC_CORE_RUN_H
+
+#include "commit/store.h"
+#include "fetch.h"
+#include "set.h"
+
+struct es_run_options {
+    const struct es_process *process;
+    const char *root;
+    int64_t deadline;
+    bool dry;
+    bool fresh;    /* fetch, whatever fresh_for says */
+    bool release;  /* end the hold of a rollback */
+    bool rollback; /* publish the previous set and hold it, instead */
+    es_wait_fn *on_wait;
+    void *data;
+};
+
+enum es_run_end {
+    ES_RUN_DONE,  /* fetched and, where needed, written */
+    ES_RUN_FRESH, /* the present set is young enough: nothing was fetched */
+    ES_RUN_HELD,  /* a rollback holds the present set: nothing was fetched */
+};
+
+struct es_run {
+    struct es_config config;
+    int lock;
+    struct es_store store;
+    struct es_previous previous;
+    struct es_fetched fetched;
+    struct es_tree tree;
+    struct es_set set;
+    enum es_run_end end;
+    enum es_target_state *restored; /* by output, what the republishing put right */
+    bool differs;                   /* outputs or mirrored files */
+};
+#define ES_RUN_INIT                                                                                \
+    {                                                                                              \
+        .lock = -1, .store = ES_STORE_INIT                                                         \
+    }
+
+/* The configuration must be loaded. */
+int es_run(struct es_run *run, const struct es_run_options *options, struct es_report *report,
+           struct es_err *err);
+void es_run_done(struct es_run *run);
+
+/* Does this configuration keep anything on disk, beside what it writes? */
+bool es_config_has_disk(const struct es_config *config);
+
+#endif

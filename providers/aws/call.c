@@ -1,0 +1,719 @@
+/* See call.h. One call: signed, sent, judged by retry.h, repaired or tried again, and ended once.
+ *
+ * The answer is hostile until its certificate was verified, and AWS's text is never shown: codes,
+ * request ids and resources only, each checked for shape by error.c. Bodies and keys lie in buffers
+ * that cleanse. */
+#include "call.h"
+
+#include "date.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_WRONG = 3 /* answers whose content does not hold, in a row */ };
+
+void call_free(struct call *call)
+{
+    if (!call)
+        return;
+    es_buf_done(&call->texts);
+    es_buf_done(&call->body);
+    es_buf_done(&call->id);
+    free(call->pairs);
+    free(call);
+}
+
+/* ---- the copy ---- */
+
+static size_t room(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+/* Never moves the buffer: all its room was reserved. */
+static const char *put(struct es_buf *texts, const char *text)
+{
+    size_t at = texts->len;
+
+    if (!text || es_buf_append(texts, text, strlen(text) + 1) < 0)
+        return NULL;
+    return texts->data + at;
+}
+
+static size_t room_of(const struct es_aws_call *is)
+{
+    size_t n = room(is->operation) + room(is->method) + room(is->bucket) + room(is->path) +
+               room(is->allow) + room(is->allow_resource);
+
+    for (size_t i = 0; i < is->n_query; i++)
+        n += room(is->query[i].name) + room(is->query[i].value);
+    for (size_t i = 0; i < is->n_headers; i++)
+        n += room(is->headers[i].name) + room(is->headers[i].value);
+    return n;
+}
+
+static void copy_pairs(struct call *call, struct es_aws_pair *to, const struct es_aws_pair *from,
+                       size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        to[i].name = put(&call->texts, from[i].name);
+        to[i].value = put(&call->texts, from[i].value);
+    }
+}
+
+static int copy(struct call *call, const struct es_aws_call *is)
+{
+    struct es_buf *texts = &call->texts;
+
+    call->pairs = calloc(is->n_query + is->n_headers + 1, sizeof *call->pairs);
+    if (!call->pairs || es_buf_reserve(texts, room_of(is) + 1) < 0 ||
+        es_buf_append(&call->body, is->body ? is->body : "", is->body_len) < 0)
+        return -ENOMEM;
+    call->is = *is;
+    call->is.operation = put(texts, is->operation);
+    call->is.method = put(texts, is->method);
+    call->is.bucket = put(texts, is->bucket);
+    call->is.path = put(texts, is->path);
+    call->is.allow = put(texts, is->allow);
+    call->is.allow_resource = put(texts, is->allow_resource);
+    call->is.query = call->pairs;
+    call->is.headers = call->pairs + is->n_query;
+    call->is.body = es_buf_str(&call->body);
+    copy_pairs(call, call->pairs, is->query, is->n_query);
+    copy_pairs(call, call->pairs + is->n_query, is->headers, is->n_headers);
+    return 0;
+}
+
+int call_new(struct es_aws *aws, const struct es_aws_call *is, struct call **ret,
+             struct es_err *err)
+{
+    struct call *call = calloc(1, sizeof *call);
+    int r;
+
+    if (!call)
+        return es_nomem(err);
+    call->aws = aws;
+    call->last.class = ES_CLASSES;
+    if (copy(call, is) < 0) {
+        call_free(call);
+        return es_nomem(err);
+    }
+    r = es_aws_signer_hash(aws->shared->signer, call->is.body, call->body.len, call->hash, err);
+    if (r < 0) {
+        call_free(call);
+        return r;
+    }
+    *ret = call;
+    return 0;
+}
+
+void call_end(struct call *call, int r, const struct es_err *err,
+              const struct es_http_answer *answer)
+{
+    struct es_aws_reply reply = {.r = r, .error = call->error, .answer = answer};
+
+    if (r < 0)
+        reply.err = *err;
+    client_drop(call);
+    call->is.on_done(call->is.data, &reply);
+    call_free(call);
+}
+
+/* ---- sending ---- */
+
+static bool is_json(enum es_aws_service service)
+{
+    return service == ES_AWS_SSM || service == ES_AWS_SECRETS_MANAGER;
+}
+
+/* What the service wants besides the caller's own headers. */
+static size_t service_headers(const struct call *call, struct es_aws_pair *to, char *target,
+                              size_t size)
+{
+    enum es_aws_service service = call->aws->service;
+    size_t n = 0;
+
+    if (service == ES_AWS_STS)
+        to[n++] = (struct es_aws_pair){"content-type",
+                                       "application/x-www-form-urlencoded; charset=utf-8"};
+    if (!is_json(service))
+        return n;
+    snprintf(target, size, "%s.%s", service == ES_AWS_SSM ? "AmazonSSM" : "secretsmanager",
+             call->is.operation);
+    to[n++] = (struct es_aws_pair){"content-type", "application/x-amz-json-1.1"};
+    to[n++] = (struct es_aws_pair){"x-amz-target", target};
+    return n;
+}
+
+/* "Name: value" of all headers, one behind the other with their NULs; out gets where they start. */
+struct header_lines {
+    struct es_buf text;
+    size_t at[ES_AWS_MAX_HEADERS + ES_AWS_SIGNED_HEADERS];
+    const char *lines[ES_AWS_MAX_HEADERS + ES_AWS_SIGNED_HEADERS];
+    size_t n;
+};
+
+static void header_lines_done(struct header_lines *lines)
+{
+    es_buf_done(&lines->text);
+}
+
+static int add_line(struct header_lines *lines, const char *name, const char *value)
+{
+    lines->at[lines->n++] = lines->text.len;
+    if ((name && (es_buf_puts(&lines->text, name) < 0 || es_buf_puts(&lines->text, ": ") < 0)) ||
+        es_buf_puts(&lines->text, value) < 0)
+        return -ENOMEM;
+    return es_buf_putc(&lines->text, '\0');
+}
+
+static int make_lines(struct header_lines *lines, const struct es_aws_pair *headers, size_t n,
+                      const struct es_aws_signed *with)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = add_line(lines, headers[i].name, headers[i].value ? headers[i].value : "");
+    for (size_t i = 0; r == 0 && i < ES_AWS_SIGNED_HEADERS; i++)
+        if (with->headers[i].len)
+            r = add_line(lines, NULL, es_buf_str(&with->headers[i]));
+    for (size_t i = 0; r == 0 && i < lines->n; i++)
+        lines->lines[i] = lines->text.data + lines->at[i];
+    return r;
+}
+
+static int sign(struct call *call, const struct es_aws_request *request, struct es_aws_signed *out,
+                struct es_err *err)
+{
+    struct es_aws *aws = call->aws;
+    struct es_aws_scope scope = {
+        .region = call->region,
+        .service = es_aws_service_name(aws->service),
+        .flags = aws->service == ES_AWS_S3 ? ES_AWS_SIGN_S3 : ES_AWS_SIGN_OTHER,
+        .now = es_aws_now(aws->shared),
+    };
+
+    if (!aws->creds)
+        return es_aws_target(&out->target, request->path, request->query, request->n_query, err);
+    scope.keys = es_aws_creds_keys(aws->creds);
+    es_buf_clear(&call->id);
+    if (es_buf_append(&call->id, scope.keys->id.data, scope.keys->id.len) < 0)
+        return es_nomem(err);
+    return es_aws_sign(aws->shared->signer, &scope, request, out, err);
+}
+
+static int find_endpoint(struct call *call, struct es_err *err)
+{
+    struct es_aws *aws = call->aws;
+    const char *learnt =
+        call->is.bucket ? es_aws_bucket_region(aws->shared, call->is.bucket) : NULL;
+    struct es_aws_endpoint_want want = {
+        .service = aws->service,
+        .region = call->region,
+        .fips = aws->settings.fips,
+        .dual_stack = aws->settings.dual_stack,
+        .custom = aws->custom,
+        .bucket = call->is.bucket,
+        .addressing = aws->addressing,
+    };
+
+    snprintf(call->region, sizeof call->region, "%s", learnt ? learnt : aws->region);
+    return es_aws_endpoint(&want, &call->endpoint, err);
+}
+
+static int on_data(void *data, const void *bytes, size_t len)
+{
+    struct call *call = data;
+
+    call->delivered = true;
+    return call->is.on_data(call->is.data, bytes, len);
+}
+
+static void on_answer(void *data, const struct es_http_answer *answer);
+
+static int send(struct call *call, const struct es_aws_request *request,
+                const struct es_aws_signed *with, struct es_err *err)
+{
+    struct es_aws *aws = call->aws;
+    ES_CLEANUP(header_lines_done) struct header_lines lines = {.n = 0};
+    ES_CLEANUP(es_buf_done) struct es_buf url = {0};
+    struct es_http_request http = {
+        .method = call->is.method,
+        .headers = lines.lines,
+        .body = call->is.body,
+        .body_len = call->body.len,
+        .max_body = call->is.max_body,
+        .flags = call->endpoint.tls ? 0 : ES_HTTP_PLAIN_OK,
+        .ca = aws->ca,
+        .proxy = aws->proxy,
+        .on_data = call->is.on_data ? on_data : NULL,
+        .on_done = on_answer,
+        .data = call,
+    };
+
+    if (make_lines(&lines, request->headers, request->n_headers, with) < 0 ||
+        es_buf_puts(&url, call->endpoint.tls ? "https://" : "http://") < 0 ||
+        es_buf_puts(&url, call->endpoint.authority) < 0 ||
+        es_buf_append(&url, with->target.data, with->target.len) < 0)
+        return es_nomem(err);
+    http.n_headers = lines.n;
+    http.url = es_buf_str(&url);
+    return es_http_send(aws->shared->http, &http, err);
+}
+
+static int go(struct call *call, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf path = {0};
+    ES_CLEANUP(es_aws_signed_done) struct es_aws_signed with = {0};
+    struct es_aws_pair headers[ES_AWS_MAX_HEADERS];
+    char target[128];
+    struct es_aws_request request = {
+        .method = call->is.method,
+        .host = call->endpoint.authority,
+        .query = call->is.query,
+        .n_query = call->is.n_query,
+        .headers = headers,
+        .payload_hash = call->body.len ? call->hash : NULL,
+    };
+    int r = find_endpoint(call, err);
+
+    if (r < 0)
+        return r;
+    if (call->is.n_headers > ES_AWS_MAX_HEADERS - 2)
+        return es_fail(err, ES_INTERNAL, E2BIG, "too many headers");
+    request.n_headers = service_headers(call, headers, target, sizeof target);
+    for (size_t i = 0; i < call->is.n_headers; i++)
+        headers[request.n_headers++] = call->is.headers[i];
+    if (es_buf_puts(&path, call->endpoint.base) < 0 || es_buf_puts(&path, call->is.path) < 0)
+        return es_nomem(err);
+    request.path = es_buf_str(&path);
+    r = sign(call, &request, &with, err);
+    return r < 0 ? r : send(call, &request, &with, err);
+}
+
+void call_go(struct call *call)
+{
+    struct es_err err;
+    int r;
+
+    if (call->delivered && call->is.on_restart)
+        call->is.on_restart(call->is.data);
+    call->delivered = false;
+    call->state = CALL_GOES;
+    call->tries++;
+    r = go(call, &err);
+    if (r < 0)
+        call_end(call, r, &err, NULL);
+}
+
+/* ---- judging ---- */
+
+static enum es_aws_transport transport_of(enum es_http_outcome outcome)
+{
+    static const enum es_aws_transport transports[] = {
+        [ES_HTTP_ANSWERED] = ES_AWS_ANSWERED,
+        [ES_HTTP_NO_DNS] = ES_AWS_NO_DNS,
+        [ES_HTTP_NO_CONNECTION] = ES_AWS_NO_CONNECTION,
+        [ES_HTTP_TIMEOUT] = ES_AWS_TIMEOUT,
+        [ES_HTTP_DEADLINE] = ES_AWS_TIMEOUT,
+        [ES_HTTP_TLS_BROKEN] = ES_AWS_TLS_BROKEN,
+        [ES_HTTP_CERTIFICATE] = ES_AWS_CERTIFICATE,
+        [ES_HTTP_BODY_BROKEN] = ES_AWS_BODY_BROKEN,
+        [ES_HTTP_TOO_LARGE] = ES_AWS_REFUSED,
+        [ES_HTTP_STOPPED] = ES_AWS_REFUSED,
+        [ES_HTTP_FAULT] = ES_AWS_REFUSED,
+    };
+
+    return transports[outcome];
+}
+
+static int64_t number_of(const struct es_http_answer *answer, const char *header)
+{
+    const char *text = es_http_header(answer, header);
+    int64_t n = -1;
+
+    if (text && es_integer_parse(text, strlen(text), &n) && n >= 0)
+        return n;
+    return -1;
+}
+
+static int read_error(struct call *call, const struct es_http_answer *answer, struct es_err *err)
+{
+    const char *id = es_http_header(answer, "x-amzn-requestid");
+    struct es_aws_error_headers headers = {
+        .type = es_http_header(answer, "x-amzn-errortype"),
+        .request_id = id ? id : es_http_header(answer, "x-amz-request-id"),
+        .bucket_region = es_http_header(answer, "x-amz-bucket-region"),
+    };
+
+    call->error = (struct es_aws_error){0};
+    if (answer->outcome != ES_HTTP_ANSWERED || (answer->status >= 200 && answer->status < 300))
+        return 0;
+    return es_aws_error_read(&call->error, es_buf_str(&answer->body), answer->body.len, &headers,
+                             err);
+}
+
+static struct es_aws_answer judge(const struct call *call, const struct es_http_answer *answer)
+{
+    const struct es_aws *aws = call->aws;
+    const char *date = es_http_header(answer, "date");
+    struct es_aws_answer seen = {
+        .transport = transport_of(answer->outcome),
+        .status = answer->status,
+        .code = call->error.code,
+        .s3 = aws->service == ES_AWS_S3,
+        .head = strcmp(call->is.method, "HEAD") == 0,
+        .region = call->error.region[0] && strcmp(call->error.region, call->region) != 0,
+        .retry_after_ms = number_of(answer, "x-amz-retry-after"),
+        .retry_after = number_of(answer, "retry-after"),
+    };
+    int64_t at;
+
+    if (answer->verified && date && es_aws_date_http(date, &at)) {
+        seen.dated = true;
+        seen.skew = at - es_aws_now(aws->shared);
+    }
+    return seen;
+}
+
+/* What one try has come to, in words. Not yet what to do about it. */
+static void describe(const struct call *call, const struct es_http_answer *answer,
+                     struct es_err *ret)
+{
+    static const char *const words[] = {
+        [ES_HTTP_NO_DNS] = "its name is not known",
+        [ES_HTTP_NO_CONNECTION] = "no connection",
+        [ES_HTTP_TIMEOUT] = "timed out",
+        [ES_HTTP_DEADLINE] = "nothing came",
+        [ES_HTTP_TLS_BROKEN] = "TLS failed",
+        [ES_HTTP_CERTIFICATE] = "its certificate does not verify",
+        [ES_HTTP_BODY_BROKEN] = "its answer broke off",
+        [ES_HTTP_TOO_LARGE] = "its answer is too large",
+        [ES_HTTP_STOPPED] = "its answer was refused",
+        [ES_HTTP_FAULT] = "no memory",
+    };
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+
+    if (answer->outcome != ES_HTTP_ANSWERED) {
+        es_fail(ret, ES_UNAVAILABLE, EIO, "%s (%.200s)", words[answer->outcome], answer->detail);
+        return;
+    }
+    es_aws_error_text(&call->error, &text);
+    es_fail(ret, ES_UNAVAILABLE, EIO, "status %d%s%s", answer->status, text.len ? ", " : "",
+            es_buf_str(&text));
+}
+
+static bool is_one_of(const char *code, const char *const *list)
+{
+    for (; *list; list++)
+        if (strcmp(code, *list) == 0)
+            return true;
+    return false;
+}
+
+static enum es_class class_of(const struct call *call, const struct es_http_answer *answer)
+{
+    static const char *const denied[] = {"AccessDenied",
+                                         "AccessDeniedException",
+                                         "UnrecognizedClientException",
+                                         "InvalidClientTokenId",
+                                         "InvalidAccessKeyId",
+                                         "InvalidSignatureException",
+                                         "IncompleteSignature",
+                                         "SignatureDoesNotMatch",
+                                         "AuthFailure",
+                                         "MissingAuthenticationToken",
+                                         "MissingAuthenticationTokenException",
+                                         "InvalidToken",
+                                         "InvalidIdentityToken",
+                                         "ExpiredToken",
+                                         "ExpiredTokenException",
+                                         "RequestTimeTooSkewed",
+                                         "OptInRequired",
+                                         NULL};
+    static const char *const absent[] = {"NoSuchKey",
+                                         "NoSuchBucket",
+                                         "NoSuchVersion",
+                                         "ParameterNotFound",
+                                         "ParameterVersionNotFound",
+                                         "ResourceNotFoundException",
+                                         NULL};
+    const char *code = call->error.code;
+
+    switch (answer->outcome) {
+    case ES_HTTP_CERTIFICATE:
+        return ES_DENIED;
+    case ES_HTTP_FAULT:
+        return ES_INTERNAL;
+    case ES_HTTP_ANSWERED:
+        break;
+    default:
+        return ES_INVALID;
+    }
+    if (is_one_of(code, denied))
+        return ES_DENIED;
+    if (is_one_of(code, absent))
+        return ES_ABSENT;
+    if (strcmp(call->is.method, "HEAD") == 0 && answer->status == 404)
+        return ES_ABSENT;
+    return (answer->status == 401 || answer->status == 403) &&
+                   (*code || strcmp(call->is.method, "HEAD") == 0)
+               ? ES_DENIED
+               : ES_INVALID;
+}
+
+static bool is_expired(const char *code)
+{
+    return strcmp(code, "ExpiredToken") == 0 || strcmp(code, "ExpiredTokenException") == 0;
+}
+
+/* What could be allowed, as far as the denial itself or the caller knows it. */
+static void advise(const struct call *call, struct es_buf *out)
+{
+    const char *code = call->error.code;
+    const char *action = call->error.action[0] ? call->error.action : call->is.allow;
+    const char *resource = call->error.resource[0] ? call->error.resource : call->is.allow_resource;
+
+    if (strncmp(code, "AccessDenied", 12) == 0 || !*code) {
+        if (action)
+            es_buf_printf(out, ": allow %s%s%s", action, resource ? " on " : "",
+                          resource ? resource : "");
+    } else if (is_expired(code) && call->aws->creds) {
+        es_buf_printf(out, ": the credentials from %s have expired",
+                      es_aws_creds_link(call->aws->creds)->what);
+    } else if (strcmp(code, "RequestTimeTooSkewed") == 0) {
+        es_buf_puts(out, ": the clock of this host is wrong");
+    } else if (call->aws->creds) {
+        es_buf_printf(out, ": the credentials from %s are not accepted",
+                      es_aws_creds_link(call->aws->creds)->what);
+    }
+}
+
+static int final_error(const struct call *call, const struct es_http_answer *answer,
+                       struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    enum es_class class = class_of(call, answer);
+    int number = class == ES_DENIED ? EACCES : class == ES_ABSENT ? ENOENT : EBADMSG;
+    struct es_err what;
+
+    describe(call, answer, &what);
+    if (answer->outcome == ES_HTTP_ANSWERED && call->error.code[0]) {
+        es_aws_error_text(&call->error, &text);
+        if (class == ES_DENIED)
+            advise(call, &text);
+        return es_fail(err, class, number, "%s", es_buf_str(&text));
+    }
+    if (class == ES_DENIED && answer->outcome == ES_HTTP_ANSWERED)
+        advise(call, &text);
+    if (answer->outcome == ES_HTTP_CERTIFICATE)
+        es_buf_puts(&text, "; where it is a private one, set ca_file");
+    return es_fail(err, class, number, "%s %s: %s%s", call->endpoint.authority,
+                   class == ES_INVALID && answer->outcome == ES_HTTP_ANSWERED
+                       ? "gives no answer of AWS's"
+                       : "was asked",
+                   what.msg, es_buf_str(&text));
+}
+
+static int over(const struct call *call, struct es_err *err)
+{
+    return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT,
+                   "no good answer from %s until the deadline; last: %s, %u %s",
+                   call->endpoint.authority, call->last.class == ES_CLASSES ? "" : call->last.msg,
+                   call->tries, call->tries == 1 ? "try" : "tries");
+}
+
+/* ---- repairs ---- */
+
+static void again(void *data)
+{
+    struct call *call = data;
+
+    client_advance(call);
+}
+
+static void later(struct call *call, int64_t ms)
+{
+    struct es_err err;
+    int r;
+
+    call->state = CALL_RESTS;
+    r = es_http_after(call->aws->shared->http, (int)ms, again, call, &err);
+    if (r < 0)
+        call_end(call, r, &err, NULL);
+}
+
+/* Asks the bucket itself where it is. */
+static void on_head(void *data, const struct es_http_answer *answer)
+{
+    struct call *call = data;
+    const char *region = es_http_header(answer, "x-amz-bucket-region");
+    struct es_err err;
+    int r;
+
+    if (region && es_aws_region_valid(region) && strcmp(region, call->region) != 0)
+        r = es_aws_bucket_learn(call->aws->shared, call->is.bucket, region, &err);
+    else
+        r = es_fail(&err, ES_INVALID, EBADMSG,
+                    "the bucket %s is in another region than %s, and S3 does not say in which; "
+                    "set region",
+                    call->is.bucket, call->region);
+    if (r < 0)
+        call_end(call, r, &err, NULL);
+    else
+        again(call);
+}
+
+static int ask_head(struct call *call, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf url = {0};
+    struct es_http_request http = {
+        .method = "HEAD",
+        .flags = call->endpoint.tls ? 0 : ES_HTTP_PLAIN_OK,
+        .ca = call->aws->ca,
+        .proxy = call->aws->proxy,
+        .on_done = on_head,
+        .data = call,
+    };
+
+    if (es_buf_printf(&url, "%s://%s%s/", call->endpoint.tls ? "https" : "http",
+                      call->endpoint.authority, call->endpoint.base) < 0)
+        return es_nomem(err);
+    http.url = es_buf_str(&url);
+    return es_http_send(call->aws->shared->http, &http, err);
+}
+
+static void other_region(struct call *call)
+{
+    const char *learnt = es_aws_bucket_region(call->aws->shared, call->is.bucket);
+    struct es_err err;
+    int r = 0;
+
+    if (learnt && strcmp(learnt, call->region) != 0) { /* by another call, meanwhile */
+        again(call);
+        return;
+    }
+    if (!call->error.region[0] || strcmp(call->error.region, call->region) == 0) {
+        r = ask_head(call, &err);
+        if (r < 0)
+            call_end(call, r, &err, NULL);
+        return;
+    }
+    r = es_aws_bucket_learn(call->aws->shared, call->is.bucket, call->error.region, &err);
+    if (r < 0)
+        call_end(call, r, &err, NULL);
+    else
+        again(call);
+}
+
+/* A line for -v: never a URL, a signature or a value. */
+static void tell(const struct call *call, const struct es_http_answer *answer, const char *what)
+{
+    const struct es_fetch *fetch = call->aws->fetch;
+    struct es_err said, ignored;
+
+    if (!fetch || !fetch->sink)
+        return;
+    describe(call, answer, &said);
+    es_sink_detail(fetch->sink, &ignored, "%s: %s, try %u: %s%s", call->endpoint.authority,
+                   call->is.operation ? call->is.operation : call->is.method, call->tries, said.msg,
+                   what);
+}
+
+static bool content_wrong(const struct es_http_answer *answer, const struct es_aws_answer *seen)
+{
+    return answer->outcome == ES_HTTP_ANSWERED && seen->transport == ES_AWS_BODY_BROKEN;
+}
+
+static void act(struct call *call, const struct es_http_answer *answer,
+                const struct es_aws_answer *seen)
+{
+    struct es_aws_shared *shared = call->aws->shared;
+    struct es_err err;
+    int64_t delay = 0;
+    enum es_aws_verdict verdict = es_aws_retry(
+        &call->retry, &shared->budgets[call->aws->service], seen, es_http_now_ms(shared->http),
+        es_http_deadline_ms(shared->http), es_http_random(shared->http), &delay);
+
+    /* What the caller found wrong, and what came before the deadline, says more. */
+    if (!content_wrong(answer, seen) &&
+        (answer->outcome != ES_HTTP_DEADLINE || call->last.class == ES_CLASSES))
+        describe(call, answer, &call->last);
+    switch (verdict) {
+    case ES_AWS_OK:
+        tell(call, answer, "");
+        call_end(call, 0, NULL, answer);
+        return;
+    case ES_AWS_TRANSIENT:
+    case ES_AWS_THROTTLED:
+        tell(call, answer, "; again later");
+        later(call, delay);
+        return;
+    case ES_AWS_EXPIRED:
+        tell(call, answer, "; new credentials are fetched");
+        if (call->aws->creds)
+            es_aws_creds_expired(call->aws->creds, es_buf_str(&call->id));
+        again(call);
+        return;
+    case ES_AWS_CLOCK:
+        tell(call, answer, "; AWS's clock is taken over for signatures");
+        shared->offset += seen->skew;
+        again(call);
+        return;
+    case ES_AWS_WRONG_REGION:
+        tell(call, answer, "; another region");
+        other_region(call);
+        return;
+    case ES_AWS_FATAL:
+        tell(call, answer, "");
+        call_end(call, final_error(call, answer, &err), &err, answer);
+        return;
+    case ES_AWS_OVER:
+        call_end(call, over(call, &err), &err, answer);
+        return;
+    }
+}
+
+/* What is well-formed may still be wrong. True where that has been dealt with. */
+static bool refused_by_caller(struct call *call, const struct es_http_answer *answer,
+                              struct es_aws_answer *seen)
+{
+    bool good =
+        answer->outcome == ES_HTTP_ANSWERED && answer->status >= 200 && answer->status < 300;
+    struct es_err err;
+    int r;
+
+    if (!good || !call->is.check)
+        return false;
+    r = call->is.check(call->is.data, answer, &err);
+    if (r > 0 && ++call->wrong >= MAX_WRONG)
+        r = -EBADMSG;
+    if (r < 0) {
+        call_end(call, r, &err, answer);
+        return true;
+    }
+    if (r > 0) {
+        seen->transport = ES_AWS_BODY_BROKEN;
+        call->last = err;
+    }
+    return false;
+}
+
+static void on_answer(void *data, const struct es_http_answer *answer)
+{
+    struct call *call = data;
+    struct es_aws_answer seen;
+    struct es_err err;
+    int r = read_error(call, answer, &err);
+
+    if (r < 0) {
+        call_end(call, r, &err, answer);
+        return;
+    }
+    seen = judge(call, answer);
+    if (!refused_by_caller(call, answer, &seen))
+        act(call, answer, &seen);
+}
