@@ -33,6 +33,16 @@ pytest_plugins = ["boot"]
 def pytest_configure(config):
     config.addinivalue_line("markers", "boot: boots a systemd; not run with a sanitizer")
     config.addinivalue_line("markers", "valgrind: runs under valgrind as well")
+    config.addinivalue_line("markers", "bare: traces the program, or looks at what a sanitizer sets")
+
+
+def pytest_collection_modifyitems(config, items):
+    """A sanitizer's leak checker is a tracer itself, and there can be one only."""
+    header = BUILDDIR / "build.h"
+    if header.exists() and "#define ES_SANITIZED 1" in header.read_text():
+        bare = [item for item in items if item.get_closest_marker("bare")]
+        config.hook.pytest_deselected(items=bare)
+        items[:] = [item for item in items if item not in bare]
 
 
 @dataclass

@@ -238,6 +238,7 @@ def children_of(pid):
     return found
 
 
+@pytest.mark.bare
 def test_the_worker_is_nobody_without_privileges_groups_or_environment(as_root, plain, tmp_path):
     """Looked at while it is alive: strace delays its end by a second."""
     try:
@@ -295,6 +296,7 @@ def find_worker(pid):
     raise AssertionError("no worker was seen")
 
 
+@pytest.mark.bare
 def test_the_worker_opens_no_path_of_a_source_and_writes_no_file(as_root, plain, tmp_path):
     result, lines = traced(plain, tmp_path)
     assert result.rc == 0
@@ -303,6 +305,7 @@ def test_the_worker_opens_no_path_of_a_source_and_writes_no_file(as_root, plain,
     assert not [line for line in lines if re.search(r"O_(WRONLY|RDWR|CREAT)", line)]
 
 
+@pytest.mark.bare
 def test_the_privileged_program_reads_no_byte_of_a_source(as_root, plain, tmp_path):
     plain.write("source.env", "A=CANARY\n")
     log = tmp_path / "trace"
@@ -321,6 +324,7 @@ def gone(pid):
         return True
 
 
+@pytest.mark.bare
 def test_the_worker_dies_with_its_parent(as_root, plain):
     """It is stopped as soon as it has asked for that, so it cannot end by itself."""
     command = ["strace", "-f", "-o", "/dev/null", "-e", "trace=getppid", "-e",
@@ -357,6 +361,7 @@ def test_a_worker_that_is_missing_unsafe_or_wrong_is_told(as_root, plain, public
         assert "worker" in result.err and not plain.place.exists()
 
 
+@pytest.mark.bare
 def test_a_worker_that_dies_is_70_and_changes_nothing(as_root, plain):
     plain.ok()
     plain.write("source.env", "A=2\n")

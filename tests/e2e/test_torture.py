@@ -14,7 +14,7 @@ import pytest
 from conftest import SLOW
 
 FULL = os.environ.get("ENVSYNC_TORTURE") == "1"
-pytestmark = pytest.mark.usefixtures("as_root")
+pytestmark = [pytest.mark.usefixtures("as_root"), pytest.mark.bare]
 
 OLD, NEW = "A=old\nB=1\n", "A=new\nC=" + "x" * 50_000 + "\n"
 CODES = {0, 65, 66, 69, 70, 73, 75, 77, 78}
@@ -44,7 +44,8 @@ class Torture:
         return root, self.read(root)
 
     def command(self, root):
-        return [*self.host.envsync.command, "-c", str(self.file), "--root", str(root)]
+        return [*self.host.envsync.command, "-c", str(self.file), "--root", str(root),
+                "--deadline", "5s"]  # fmt: skip
 
     def run(self, root, *strace):
         command = [*strace, *self.command(root)]

@@ -231,6 +231,12 @@ def test_a_link_of_roots_in_a_directory_of_roots_is_followed(plain):
     assert (plain.root / "data/foo/environment").read_text() == "A=1\n"
 
 
+def test_a_link_to_a_long_path_that_is_not_there_is_73(plain):
+    (plain.root / "etc").mkdir()
+    (plain.root / "etc/foo").symlink_to("/nowhere/" + 30 * "long/")
+    plain.fails(73, "/etc/foo/environment", "does not exist")
+
+
 def test_a_link_cannot_lead_out_of_the_root(plain, scratch):
     outside = scratch.path("outside/x").parent
     (plain.root / "etc").mkdir()
@@ -420,6 +426,7 @@ def test_a_missing_capability_is_77_and_is_named(as_root, plain, capability):
     assert not plain.place.exists() and plain.temps() == []
 
 
+@pytest.mark.bare
 def test_a_signal_while_writing_waits_until_everything_is_written(as_root, plain):
     """SIGTERM arrives at the first rename of two: both are done."""
     two = plain.output("json", "/etc/foo/x.json")
