@@ -213,11 +213,13 @@ class Host:
         return [path for path in self.root.rglob("*") if TEMP_MARK in path.name]
 
     def state(self):
-        """What must not change where a run fails: every file with its bytes, place and times."""
+        """What must not change where a run fails: every file but envsync's own state."""
         found = {}
         for path in sorted(self.root.rglob("*")):
             st = path.lstat()
-            if path.is_file() and not path.is_symlink() and "run/envsync" not in str(path):
+            own = path.is_relative_to(self.root / "run/envsync") or path.is_relative_to(
+                self.root / "var/lib/envsync")  # fmt: skip
+            if path.is_file() and not path.is_symlink() and not own:
                 found[str(path)] = (path.read_bytes(), st.st_ino, st.st_mtime_ns, oct(st.st_mode),
                                     st.st_uid, st.st_gid)  # fmt: skip
         return found
