@@ -253,6 +253,7 @@ def test_the_worker_is_nobody_without_privileges_groups_or_environment(as_root, 
         run = subprocess.Popen([*command, "-c", plain.file, "--root", plain.root], env=env,
                                close_fds=False, stdin=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
         worker = find_worker(run.pid)
+        time.sleep(0.2)  # it has come to its end
         status = dict(re.findall(r"^(\w+):\t(.*)$", Path(f"/proc/{worker}/status").read_text(), re.M))
         environ = Path(f"/proc/{worker}/environ").read_bytes()
         words = Path(f"/proc/{worker}/cmdline").read_bytes()
