@@ -286,8 +286,6 @@ static int make(struct walker *w, const struct es_make *how, const char *compone
     int top = w->fds[w->n - 1], r;
     char temp[NAME_MAX + 1];
 
-    if (w->below_app)
-        return fail_below_app(w, err);
     if ((size_t)snprintf(temp, sizeof temp, ".%s.envsync-new", component) >= sizeof temp)
         return fail(w, ENAMETOOLONG, err, component);
     if (mkdirat(top, temp, 0700) < 0 && errno != EEXIST)
@@ -317,6 +315,8 @@ static int step(struct walker *w, const char *component, struct es_err *err)
     }
     fd = openat(top, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     how = fd < 0 && errno == ENOENT ? may_make(w) : NULL;
+    if (how && w->below_app)
+        return fail_below_app(w, err);
     if (how && w->walk->dry)
         return 1;
     if (how) {

@@ -43,7 +43,9 @@ static void code_bool(struct coder *c, bool *v)
 
     if (c->r == 0)
         c->r = c->out ? es_put_u8(c->out, byte) : es_get_u8(&c->in, &byte);
-    *v = byte != 0;
+    if (byte > 1)
+        c->r = -EBADMSG;
+    *v = byte == 1;
 }
 
 static void code_text(struct coder *c, struct es_buf *v)

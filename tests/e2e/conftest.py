@@ -33,6 +33,16 @@ pytest_plugins = ["boot"]
 def pytest_configure(config):
     config.addinivalue_line("markers", "boot: boots a systemd; not run with a sanitizer")
     config.addinivalue_line("markers", "valgrind: runs under valgrind as well")
+    config.addinivalue_line("markers", "bare: traces the program, or looks at what a sanitizer sets")
+
+
+def pytest_collection_modifyitems(config, items):
+    """A sanitizer's leak checker is a tracer itself, and there can be one only."""
+    header = BUILDDIR / "build.h"
+    if header.exists() and "#define ES_SANITIZED 1" in header.read_text():
+        bare = [item for item in items if item.get_closest_marker("bare")]
+        config.hook.pytest_deselected(items=bare)
+        items[:] = [item for item in items if item not in bare]
 
 
 @dataclass
@@ -142,6 +152,7 @@ def table(kind, **options):
 # A group that every Debian has; the app's own would have to be created.
 GROUP = "daemon"
 TEMP_MARK = ".envsync-"
+STATE = ("/run/envsync", "/var/lib/envsync")
 
 
 class Host:
@@ -202,15 +213,33 @@ class Host:
     def temps(self):
         return [path for path in self.root.rglob("*") if TEMP_MARK in path.name]
 
-    def state(self):
-        """What must not change where a run fails: every file with its bytes, place and times."""
+    def look(self, ours):
+        """{path: bytes, inode, times, mode, owner} of the files of the state, or of all others."""
         found = {}
         for path in sorted(self.root.rglob("*")):
             st = path.lstat()
-            if path.is_file() and not path.is_symlink() and "run/envsync" not in str(path):
-                found[str(path)] = (path.read_bytes(), st.st_ino, st.st_mtime_ns, oct(st.st_mode),
-                                    st.st_uid, st.st_gid)  # fmt: skip
+            name = "/" + str(path.relative_to(self.root))
+            if path.is_file() and not path.is_symlink() and name.startswith(STATE) == ours:
+                found[name] = (path.read_bytes(), st.st_ino, st.st_mtime_ns, oct(st.st_mode),
+                               st.st_uid, st.st_gid)  # fmt: skip
         return found
+
+    def state(self):
+        """What must not change where a run fails: every file that somebody reads."""
+        return self.look(False)
+
+    def kept(self):
+        """{path: bytes} of what envsync keeps for itself. An unchanged run may only touch it."""
+        return {path: found[0] for path, found in self.look(True).items()}
+
+    def stored(self, name="foo"):
+        """The present set's files: {name: path}, of both halves."""
+        halves = [self.root / half.lstrip("/") / name for half in STATE]
+        pointers = [half / "current" for half in halves if (half / "current").exists()]
+        assert len(pointers) == 1, pointers
+        current = pointers[0].read_text().split()[0]
+        return {path.name: path for half in halves if (half / current).exists()
+                for path in (half / current).iterdir()}  # fmt: skip
 
 
 @pytest.fixture
@@ -244,10 +273,14 @@ def guest(as_root, public):
     return Host(Scratch(public), as_user)
 
 
+# No run of a test may leave anything in the machine's own directories.
+PRIVATE = "for dir in /run /var/lib; do mount -t tmpfs -o mode=755 none $dir; done\n"
+
+
 def in_namespace(script, *args, **keywords):
-    """Runs a shell script as root in a mount namespace of its own."""
+    """Runs a shell script as root in a mount namespace with a /run and /var/lib of its own."""
     return subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-euc", script, "sh",
+        ["unshare", "--mount", "--propagation", "private", "sh", "-euc", PRIVATE + script, "sh",
          *map(str, args)],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60 * SLOW, **keywords,
     )  # fmt: skip

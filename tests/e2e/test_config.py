@@ -5,8 +5,6 @@ import pytest
 
 from conftest import GROUP
 
-pytestmark = pytest.mark.valgrind
-
 TOP = f'app = "foo"\ngroup = "{GROUP}"\n'
 SOURCE = '[[source]]\ntype = "file"\npath = "/srv/a.env"\n'
 OUTPUT = '[[output]]\npath = "/etc/foo/environment"\nformat = "env"\n'

@@ -125,6 +125,7 @@ def test_the_umask_is_as_it_was(plain, umask):
     assert int(plain.run("exec", "--", "sh", "-c", "umask", umask=umask).out, 8) == umask
 
 
+@pytest.mark.bare
 def test_limits_are_as_they_were(plain):
     def limit():
         resource.setrlimit(resource.RLIMIT_CORE, (12288, 16384))

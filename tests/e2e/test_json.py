@@ -4,7 +4,8 @@ import json
 import pytest
 
 FIELDS = {"result": str, "dry_run": bool, "app": str, "exit": int, "sources": list,
-          "outputs": list, "kept": list, "stale": list, "errors": list, "warnings": list}  # fmt: skip
+          "outputs": list, "files": list, "kept": list, "stale": list, "errors": list,
+          "warnings": list}  # fmt: skip
 
 
 def read(result):
@@ -66,7 +67,8 @@ def test_an_update_and_a_repair(plain):
 def test_a_dry_run_and_its_exit_code(plain):
     found = read(plain.sync("--json", "--dry-run", "--exit-code"))
     assert found["dry_run"] and found["exit"] == 1 and found["result"] == "changed"
-    assert found["outputs"][0]["state"] == "created" and not plain.place.exists()
+    assert found["outputs"][0]["state"] == "would be created"
+    assert not plain.place.exists()
 
 
 @pytest.mark.parametrize("code, kind, breakage", [

@@ -238,6 +238,7 @@ def children_of(pid):
     return found
 
 
+@pytest.mark.bare
 def test_the_worker_is_nobody_without_privileges_groups_or_environment(as_root, plain, tmp_path):
     """Looked at while it is alive: strace delays its end by a second."""
     try:
@@ -252,6 +253,7 @@ def test_the_worker_is_nobody_without_privileges_groups_or_environment(as_root, 
         run = subprocess.Popen([*command, "-c", plain.file, "--root", plain.root], env=env,
                                close_fds=False, stdin=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
         worker = find_worker(run.pid)
+        time.sleep(0.2)  # it has come to its end
         status = dict(re.findall(r"^(\w+):\t(.*)$", Path(f"/proc/{worker}/status").read_text(), re.M))
         environ = Path(f"/proc/{worker}/environ").read_bytes()
         words = Path(f"/proc/{worker}/cmdline").read_bytes()
@@ -295,6 +297,7 @@ def find_worker(pid):
     raise AssertionError("no worker was seen")
 
 
+@pytest.mark.bare
 def test_the_worker_opens_no_path_of_a_source_and_writes_no_file(as_root, plain, tmp_path):
     result, lines = traced(plain, tmp_path)
     assert result.rc == 0
@@ -303,6 +306,7 @@ def test_the_worker_opens_no_path_of_a_source_and_writes_no_file(as_root, plain,
     assert not [line for line in lines if re.search(r"O_(WRONLY|RDWR|CREAT)", line)]
 
 
+@pytest.mark.bare
 def test_the_privileged_program_reads_no_byte_of_a_source(as_root, plain, tmp_path):
     plain.write("source.env", "A=CANARY\n")
     log = tmp_path / "trace"
@@ -321,6 +325,7 @@ def gone(pid):
         return True
 
 
+@pytest.mark.bare
 def test_the_worker_dies_with_its_parent(as_root, plain):
     """It is stopped as soon as it has asked for that, so it cannot end by itself."""
     command = ["strace", "-f", "-o", "/dev/null", "-e", "trace=getppid", "-e",
@@ -357,6 +362,7 @@ def test_a_worker_that_is_missing_unsafe_or_wrong_is_told(as_root, plain, public
         assert "worker" in result.err and not plain.place.exists()
 
 
+@pytest.mark.bare
 def test_a_worker_that_dies_is_70_and_changes_nothing(as_root, plain):
     plain.ok()
     plain.write("source.env", "A=2\n")

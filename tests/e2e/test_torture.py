@@ -14,7 +14,7 @@ import pytest
 from conftest import SLOW
 
 FULL = os.environ.get("ENVSYNC_TORTURE") == "1"
-pytestmark = pytest.mark.usefixtures("as_root")
+pytestmark = [pytest.mark.usefixtures("as_root"), pytest.mark.bare]
 
 OLD, NEW = "A=old\nB=1\n", "A=new\nC=" + "x" * 50_000 + "\n"
 CODES = {0, 65, 66, 69, 70, 73, 75, 77, 78}
@@ -44,7 +44,8 @@ class Torture:
         return root, self.read(root)
 
     def command(self, root):
-        return [*self.host.envsync.command, "-c", str(self.file), "--root", str(root)]
+        return [*self.host.envsync.command, "-c", str(self.file), "--root", str(root),
+                "--deadline", "5s"]  # fmt: skip
 
     def run(self, root, *strace):
         command = [*strace, *self.command(root)]
@@ -98,9 +99,17 @@ class Torture:
         assert self.listing(root) == self.listing(sample)
 
     def listing(self, root):
+        """All but the generations of the store, whose names are random: of these there may be the
+        present one and the one before."""
         found = {}
+        for state in root / "run/envsync/foo", root / "var/lib/envsync/foo":
+            ids = [p for p in state.glob("*") if re.fullmatch("[0-9a-f]{16}", p.name)]
+            assert len(ids) <= 2, ids
         for path in root.rglob("*"):
             st = path.lstat()
+            if re.search("/[0-9a-f]{16}(/|$)", str(path.relative_to(root))):
+                assert ".envsync-" not in path.name
+                continue
             found[str(path.relative_to(root))] = (oct(st.st_mode), st.st_uid, st.st_gid)
         return found
 
@@ -134,7 +143,8 @@ def writing(calls):
 def test_killed_at_any_system_call(torture, first):
     calls = torture.calls(first)
     killed = 0
-    for n in points(len(calls), writing(calls), 17):
+    dense = {n for n in writing(calls) if n % 4 < 1}
+    for n in points(len(calls), dense, 23):
         root = torture.fresh(first)
         name, k = ordinal(calls, n)
         done = torture.run(root, "strace", "-o", "/dev/null", "-e",
@@ -152,7 +162,7 @@ def test_the_worker_killed_at_any_system_call(torture):
     calls = [line for line in log.read_text().splitlines() if re.match(r"\d+ +\w+\(", line)]
     calls = [line for line in calls if line.split()[0] != calls[0].split()[0]]
     hit = 0
-    for n in points(len(calls), set(), 3):
+    for n in points(len(calls), set(), 6):
         root = torture.fresh(False)
         name, k = ordinal(calls, n)
         done = torture.run(root, "strace", "-f", "-o", "/dev/null", "-e",
@@ -161,7 +171,7 @@ def test_the_worker_killed_at_any_system_call(torture):
         hit += done.returncode == 70
         torture.check_whole(root, False, done)
         torture.check_recovery(root)
-    assert hit > 5
+    assert hit > 2
 
 
 # What may come of an error in a system call that works on the outputs: 73, or 77 where it is denied.
@@ -178,7 +188,8 @@ def test_an_error_of_a_call_that_writes_is_73_and_the_file_is_old_or_new(torture
     calls = [line for line in torture.calls(first, "-e", f"trace={call}")]
     hit = [i for i, line in enumerate(calls, 1) if re.search(WRITING[call], line)]
     assert hit or (not first and call in ("mkdirat", "renameat2"))
-    errors = ERRORS if FULL else ERRORS[:2] + (["EINTR"] if call in ("write", "fsync") else [])
+    hit = hit if FULL else hit[:: max(1, len(hit) // 6)]
+    errors = ERRORS if FULL else [ERRORS[first]] + (["EINTR"] if call in ("write", "fsync") else [])
     for error in errors:
         for n in hit:
             root = torture.fresh(first)
@@ -189,7 +200,7 @@ def test_an_error_of_a_call_that_writes_is_73_and_the_file_is_old_or_new(torture
             assert done.returncode == (0 if retried else 73), what
             if not retried:
                 assert len(done.stderr.splitlines()) == 1, what
-                assert re.search(r"/(etc|run)/(foo|envsync)", done.stderr), what
+                assert done.stderr.startswith("envsync: error: "), what
             torture.check_whole(root, first, what)
             assert not [p for p in root.rglob("*") if p.is_file() and ".envsync-" in p.name], what
             torture.check_recovery(root)
@@ -198,12 +209,12 @@ def test_an_error_of_a_call_that_writes_is_73_and_the_file_is_old_or_new(torture
 @pytest.mark.parametrize("call", ["fsync", "write", "fchmod", "fchown"])
 def test_an_error_before_the_first_rename_leaves_every_output_as_it_was(torture, call):
     calls = torture.calls(False)
-    first = next(i for i, line in enumerate(calls) if "renameat(" in line)
+    first = next(i for i, line in enumerate(calls) if re.search('renameat.*"environment"', line))
     temp = r"envsync-\w{11}>"
     n = sum(1 for line in calls[:first] if line.startswith(f"{call}(") and re.search(temp, line))
     before = sum(1 for line in calls[:first] if line.startswith(f"{call}(")) - n
     assert n >= 2
-    for i in range(before + 1, before + n + 1):
+    for i in range(before + 1, before + n + 1, 1 if FULL else max(1, n // 4)):
         root = torture.fresh(False)
         done = torture.run(root, "strace", "-o", "/dev/null", "-e",
                            f"inject={call}:error=EIO:when={i}")  # fmt: skip
@@ -220,7 +231,7 @@ def test_an_error_of_any_call_is_told_by_a_code_of_the_table(torture, call, erro
     main = next(i for i, line in enumerate(log) if line.startswith("umask("))
     mine = [i for i, line in enumerate(log) if line.startswith(f"{call}(")]
     numbers = [n for n, i in enumerate(mine, 1) if i > main]
-    share = 1 if FULL else max(1, len(numbers) // 8)
+    share = 1 if FULL else max(1, len(numbers) // 5)
     for n in numbers[::share]:
         root = torture.fresh(False)
         done = torture.run(root, "strace", "-o", "/dev/null", "-e",

@@ -138,21 +138,20 @@ static inline int as_user(uid_t uid, int (*fn)(void *data), void *data)
 #define OUTPUT "[[output]]\npath = \"/run/demo/out\"\nformat = \"env\"\n"
 
 static inline int try_config(struct dir *dir, const char *text, char **environment,
-                             struct es_config *ret, struct es_report *report, struct es_err *err)
+                             struct es_config *ret, struct es_err *err)
 {
     const struct es_process process = {.environ = environment};
     const char *path = in(dir, "c.toml");
 
     put_file(path, text);
-    return es_config_load(path, &process, ret, report, err);
+    return es_config_load(path, &process, ret, err);
 }
 
 static inline void load_config(struct dir *dir, const char *text, struct es_config *ret)
 {
-    ES_CLEANUP(es_report_done) struct es_report report = {0};
     struct es_err err = {.msg = "nothing"};
 
-    if (try_config(dir, text, NULL, ret, &report, &err) < 0)
+    if (try_config(dir, text, NULL, ret, &err) < 0)
         fail_msg("refused: %s", err.msg);
 }
 

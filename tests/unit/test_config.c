@@ -4,12 +4,11 @@
 /* The text is refused as a wrong configuration, at "LINE:COLUMN" or "LINE:", with these words. */
 static void assert_refused(struct dir *dir, const char *text, const char *place, const char *words)
 {
-    ES_CLEANUP(es_report_done) struct es_report report = {0};
     ES_CLEANUP(es_config_done) struct es_config config = {0};
     struct es_err err = {.msg = "nothing"};
     char start[300];
 
-    if (try_config(dir, text, NULL, &config, &report, &err) == 0)
+    if (try_config(dir, text, NULL, &config, &err) == 0)
         fail_msg("taken: %s", text);
     snprintf(start, sizeof start, "%s/c.toml:%s", dir->path, place);
     if (err.class != ES_CONFIG || strncmp(err.msg, start, strlen(start)) != 0 ||
@@ -46,7 +45,6 @@ static void what_is_left_out_has_its_default(void **state)
 static void variables_are_in_place_everywhere(void **state)
 {
     static char *environment[] = {(char *)"APP=demo", (char *)"DIR=/srv", NULL};
-    ES_CLEANUP(es_report_done) struct es_report report = {0};
     ES_CLEANUP(es_config_done) struct es_config config = {0};
     struct es_err err = {.msg = "nothing"};
     char text[400];
@@ -57,7 +55,7 @@ static void variables_are_in_place_everywhere(void **state)
              "[[source]]\ntype = 'file'\npath = '${DIR}/a.env'\n"
              "[[output]]\npath = '/run/${APP}/x'\nformat = '${WORD}'\n",
              in(*state, "boot"));
-    if (try_config(*state, text, environment, &config, &report, &err) < 0)
+    if (try_config(*state, text, environment, &config, &err) < 0)
         fail_msg("%s", err.msg);
     assert_string_equal(config.app, "demo");
     assert_string_equal(config.outputs[0].path, "/run/demo/x");
@@ -184,25 +182,40 @@ static void an_output_takes_from_those_that_from_names(void **state)
     assert_true(config.outputs[0].sources[1]);
 }
 
-static void no_output_is_a_warning(void **state)
+/* `exec` and `explain` need none; commands that write warn of it (see cmd/args.c). */
+static void a_configuration_may_be_without_outputs(void **state)
 {
-    ES_CLEANUP(es_report_done) struct es_report report = {0};
     ES_CLEANUP(es_config_done) struct es_config config = {0};
-    struct es_err err;
 
-    assert_int_equal(try_config(*state, TOP SOURCE, NULL, &config, &report, &err), 0);
-    assert_int_equal(report.n, 1);
-    assert_int_equal(report.items[0].level, ES_LEVEL_WARNING);
+    load_config(*state, TOP SOURCE, &config);
+    assert_int_equal(config.n_outputs, 0);
+}
+
+static void state_and_last_good_have_their_defaults(void **state)
+{
+    ES_CLEANUP(es_config_done) struct es_config config = {0}, other = {0};
+
+    load_config(*state, TOP SOURCE OUTPUT, &config);
+    assert_int_equal(config.fresh_for, 0);
+    assert_int_equal(config.last_good.max_age, 72 * 3600 * 1000);
+    assert_string_equal(config.last_good.at_rest, "no");
+    load_config(*state,
+                "fresh_for = '5m'\nname = 'two'\n" TOP
+                "[last_good]\nmax_age = '1h'\nat_rest = 'plain'\n" SOURCE OUTPUT,
+                &other);
+    assert_int_equal(other.fresh_for, 300 * 1000);
+    assert_int_equal(other.last_good.max_age, 3600 * 1000);
+    assert_string_equal(other.last_good.at_rest, "plain");
+    assert_string_equal(other.name, "two");
 }
 
 static enum es_class class_of(const char *path)
 {
-    ES_CLEANUP(es_report_done) struct es_report report = {0};
     ES_CLEANUP(es_config_done) struct es_config config = {0};
     const struct es_process process = {0};
     struct es_err err;
 
-    assert_true(es_config_load(path, &process, &config, &report, &err) < 0);
+    assert_true(es_config_load(path, &process, &config, &err) < 0);
     assert_non_null(strstr(err.msg, path));
     return err.class;
 }
@@ -273,7 +286,8 @@ int main(void)
         test_in_dir(mistakes_in_an_output_are_told_with_their_place),
         test_in_dir(sources_without_a_name_are_called_by_type_and_number),
         test_in_dir(an_output_takes_from_those_that_from_names),
-        test_in_dir(no_output_is_a_warning),
+        test_in_dir(a_configuration_may_be_without_outputs),
+        test_in_dir(state_and_last_good_have_their_defaults),
         test_in_dir(a_configuration_that_is_no_file_is_a_wrong_configuration),
         test_in_dir(links_in_a_circle_are_denied),
         test_in_dir(whoever_else_could_write_it_would_decide_what_root_does),

@@ -19,8 +19,6 @@ static int say_needs(const void *options, const struct es_surroundings *surround
     return 0;
 }
 
-static const struct es_provider provider = {.type = "fake", .needs = say_needs};
-
 static void need(const char *path, unsigned flags, const struct es_wait *wait)
 {
     needed[0] = (struct es_need){.role = "role", .path = path, .flags = flags, .wait = wait};
@@ -30,12 +28,22 @@ static void need(const char *path, unsigned flags, const struct es_wait *wait)
 static int open_files(struct es_files *files, int ms, es_wait_fn *on_wait, void *data,
                       struct es_report *report, struct es_err *err)
 {
-    const struct es_source source = {.provider = &provider, .name = (char *)"fake"};
+    static const struct es_option none[] = {{0}};
+    const struct es_provider own = {.type = "fake", .options = none, .needs = say_needs};
+    const struct es_process process = {0};
     const struct es_surroundings nothing = {0};
+    struct es_source sources[8] = {[7] = {.provider = &own, .name = (char *)"fake"}};
+    const struct es_config config = {.sources = sources, .n_sources = 8};
+    const struct es_opening opening = {.config = &config,
+                                       .process = &process,
+                                       .surroundings = &nothing,
+                                       .deadline = es_clock_ms() + ms,
+                                       .on_wait = on_wait,
+                                       .data = data,
+                                       .report = report};
 
     *err = (struct es_err){.msg = "nothing"};
-    return es_files_open(files, &source, 7, &nothing, es_clock_ms() + ms, on_wait, data, report,
-                         err);
+    return es_files_open(files, &opening, 7, err);
 }
 
 /* Opens, and names what was opened by the last components: "a.env b.env". */

@@ -213,7 +213,7 @@ static void a_frame_is_length_type_and_payload(void **state)
     assert_int_equal(es_put_frame(&wire, ES_FRAME_NOTE, &payload), 0);
     assert_int_equal(wire.len, 8);
     assert_memory_equal(wire.data,
-                        "\x04\0\0\0\x03"
+                        "\x04\0\0\0\x04"
                         "abc",
                         8);
 }

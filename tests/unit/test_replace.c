@@ -82,9 +82,7 @@ static struct es_wanted want(const char *text)
     return (struct es_wanted){.path = "/out",
                               .data = text,
                               .len = strlen(text),
-                              .uid = geteuid(),
-                              .gid = getegid(),
-                              .mode = 0640};
+                              .owner = {geteuid(), getegid(), 0640}};
 }
 
 static int open_target(struct dir *dir, const struct es_wanted *wanted, struct es_target *ret,
@@ -254,7 +252,7 @@ static void a_wrong_owner_or_group_is_repaired_in_place(void **state)
     struct stat st;
 
     NEEDS_ROOT();
-    wanted.gid = THE_APP;
+    wanted.owner.gid = THE_APP;
     for (int i = 0; i < 2; i++) {
         put_bytes(in(*state, "out"), "same", 4, 0640);
         assert_int_equal(chown(in(*state, "out"), i ? STRANGER : 0, i ? THE_APP : 0), 0);
@@ -274,8 +272,8 @@ static void a_new_file_has_its_owner_and_group(void **state)
     struct stat st;
 
     NEEDS_ROOT();
-    wanted.uid = THE_APP;
-    wanted.gid = STRANGER;
+    wanted.owner.uid = THE_APP;
+    wanted.owner.gid = STRANGER;
     assert_int_equal(run(*state, &wanted, &err), 0);
     assert_int_equal(stat(in(*state, "out"), &st), 0);
     assert_int_equal(st.st_uid, THE_APP);
@@ -367,10 +365,10 @@ static void a_staged_file_is_readable_for_nobody_who_shall_not(void **state)
     struct es_err err;
     struct stat st;
 
-    wanted.mode = 0400;
+    wanted.owner.mode = 0400;
     assert_int_equal(open_target(*state, &wanted, &target, &err), 0);
     assert_int_equal(es_target_stage(&target, &err), 0);
-    assert_int_equal(stat(in(*state, target.temp), &st), 0);
+    assert_int_equal(stat(in(*state, target.temp.name), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0400);
 }
 
@@ -418,7 +416,7 @@ static int look_as_stranger(void *data)
     struct es_err err;
 
     wanted.look = true;
-    wanted.uid = wanted.gid = 0;
+    wanted.owner.uid = wanted.owner.gid = 0;
     return open_target(data, &wanted, &target, &err) < 0 ? 98 : (int)target.state;
 }
 
@@ -498,7 +496,7 @@ static void a_missing_capability_is_denied_and_named(void **state)
         struct es_wanted wanted = want("new");
         struct es_err err;
 
-        wanted.gid = THE_APP;
+        wanted.owner.gid = THE_APP;
         put_bytes(in(*state, "out"), i ? "new" : "old", 3, 0640);
         failing = FCHOWN;
         failing_at = 1;

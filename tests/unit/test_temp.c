@@ -1,0 +1,245 @@
+/* core/commit/temp.c: temporary files beside their targets. test_replace.c lets the calls fail. */
+#include "core_case.h"
+
+#include "core/commit/temp.h"
+
+#include <dirent.h>
+
+/* The place "NAME" in the directory of the test. */
+static void place_in(struct dir *dir, const char *name, struct es_place *ret)
+{
+    ret->dir = open(dir->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_true(ret->dir >= 0);
+    snprintf(ret->base, sizeof ret->base, "%s", name);
+}
+
+static size_t entries(struct dir *dir)
+{
+    DIR *stream = opendir(dir->path);
+    size_t n = 0;
+
+    assert_non_null(stream);
+    while (readdir(stream))
+        n++;
+    closedir(stream);
+    return n - 2;
+}
+
+static void create(struct dir *dir, mode_t mode, struct es_temp *ret)
+{
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    const struct es_owner owner = {.uid = geteuid(), .gid = getegid(), .mode = mode};
+    struct es_err err = {.msg = "nothing"};
+
+    place_in(dir, "file", &place);
+    if (es_temp_create(&place, &owner, -1, "/file", ret, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+static mode_t mode_of(const char *path)
+{
+    struct stat st;
+
+    assert_int_equal(lstat(path, &st), 0);
+    return st.st_mode & 07777;
+}
+
+static void it_is_closed_to_others_until_it_is_sealed(void **state)
+{
+    ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
+    struct es_err err;
+
+    create(*state, 0644, &temp);
+    assert_true(es_temp_name(temp.name));
+    assert_int_equal(strncmp(temp.name, ".file.envsync-", 14), 0);
+    assert_int_equal(mode_of(in(*state, temp.name)), 0600);
+    assert_int_equal(es_temp_write(&temp, "ab", 2, "/file", &err), 0);
+    assert_int_equal(es_temp_write(&temp, "", 0, "/file", &err), 0);
+    assert_int_equal(es_temp_write(&temp, "c", 1, "/file", &err), 0);
+    assert_int_equal(mode_of(in(*state, temp.name)), 0600);
+    assert_int_equal(es_temp_seal(&temp, 0644, "/file", &err), 0);
+    assert_int_equal(temp.fd, -1);
+    assert_int_equal(mode_of(in(*state, temp.name)), 0644);
+    assert_int_equal(temp.st.st_size, 3);
+    assert_false(exists(in(*state, "file")));
+}
+
+static void the_rename_puts_it_in_its_place(void **state)
+{
+    ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
+    struct es_err err;
+
+    put_file(in(*state, "file"), "old");
+    create(*state, 0640, &temp);
+    assert_int_equal(es_temp_write(&temp, "new", 3, "/file", &err), 0);
+    assert_int_equal(es_temp_seal(&temp, 0640, "/file", &err), 0);
+    assert_file(in(*state, "file"), "old");
+    assert_int_equal(es_temp_rename(&temp, "/file", &err), 0);
+    assert_file(in(*state, "file"), "new");
+    assert_int_equal(entries(*state), 1);
+    es_temp_done(&temp);
+    assert_file(in(*state, "file"), "new");
+}
+
+static void ending_it_in_any_state_before_removes_it(void **state)
+{
+    for (int sealed = 0; sealed < 2; sealed++) {
+        struct es_temp temp = ES_TEMP_INIT;
+        struct es_err err;
+
+        create(*state, 0640, &temp);
+        if (sealed)
+            assert_int_equal(es_temp_seal(&temp, 0640, "/file", &err), 0);
+        assert_int_equal(entries(*state), 1);
+        es_temp_done(&temp);
+        assert_int_equal(entries(*state), 0);
+        es_temp_done(&temp); /* again is fine */
+    }
+}
+
+static void one_that_is_kept_stays_for_who_knows_its_name(void **state)
+{
+    struct es_temp temp = ES_TEMP_INIT;
+
+    create(*state, 0640, &temp);
+    es_temp_keep(&temp);
+    es_temp_done(&temp);
+    assert_int_equal(entries(*state), 1);
+}
+
+static void two_of_one_target_have_two_names(void **state)
+{
+    ES_CLEANUP(es_temp_done) struct es_temp a = ES_TEMP_INIT, b = ES_TEMP_INIT;
+
+    create(*state, 0640, &a);
+    create(*state, 0640, &b);
+    assert_string_not_equal(a.name, b.name);
+    assert_int_equal(entries(*state), 2);
+}
+
+static void a_directory_in_the_place_is_told_and_stays(void **state)
+{
+    ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
+    struct es_err err;
+
+    assert_int_equal(mkdir(in(*state, "file"), 0755), 0);
+    create(*state, 0640, &temp);
+    assert_int_equal(es_temp_seal(&temp, 0640, "/file", &err), 0);
+    assert_int_equal(es_temp_rename(&temp, "/file", &err), -EEXIST);
+    assert_int_equal(err.class, ES_OUTPUT);
+    assert_non_null(strstr(err.msg, "/file: a directory is in its place"));
+    es_temp_done(&temp);
+    assert_int_equal(entries(*state), 1);
+}
+
+static void a_name_without_room_for_the_mark_is_refused(void **state)
+{
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
+    const struct es_owner owner = {.uid = geteuid(), .gid = getegid(), .mode = 0640};
+    struct es_err err;
+
+    place_in(*state, "x", &place);
+    memset(place.base, 'x', NAME_MAX);
+    place.base[NAME_MAX] = '\0';
+    assert_int_equal(es_temp_create(&place, &owner, -1, "/file", &temp, &err), -ENAMETOOLONG);
+    assert_int_equal(err.class, ES_OUTPUT);
+    assert_int_equal(entries(*state), 0);
+}
+
+static void the_names_are_known_again(void **state)
+{
+    (void)state;
+    assert_true(es_temp_name(".a.envsync-abcdefghijk"));
+    assert_true(es_temp_name(".environment.envsync-01234567890"));
+    assert_false(es_temp_name(".envsync-abcdefghijk")); /* of nothing */
+    assert_false(es_temp_name("a.envsync-abcdefghijk"));
+    assert_false(es_temp_name(".a.envsync-abcdefghij"));
+    assert_false(es_temp_name(".a.envsync-abcdefghijkl"));
+    assert_false(es_temp_name(".a.envsync_abcdefghijk"));
+    assert_false(es_temp_name(""));
+    assert_false(es_temp_name("."));
+    assert_false(es_temp_name(".."));
+}
+
+static void sweeping_removes_what_is_the_targets_own_and_nothing_else(void **state)
+{
+    static const char *const stay[] = {".other.envsync-abcdefghijk",
+                                       ".file.envsync-short",
+                                       "file.envsync-abcdefghijk",
+                                       "file",
+                                       ".file.swp",
+                                       ".file.envsync-kkkkkkkkkkk"};
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+
+    place_in(*state, "file", &place);
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++)
+        put_file(in(*state, stay[i]), "stays");
+    put_file(in(*state, ".file.envsync-aaaaaaaaaaa"), "goes");
+    put_file(in(*state, ".file.envsync-bbbbbbbbbbb"), "goes");
+    assert_int_equal(symlink("file", in(*state, ".file.envsync-ccccccccccc")), 0);
+    assert_int_equal(mkdir(in(*state, ".file.envsync-ddddddddddd"), 0755), 0);
+    es_temp_sweep(&place, ".file.envsync-kkkkkkkkkkk");
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++)
+        assert_file(in(*state, stay[i]), "stays");
+    assert_int_equal(entries(*state), sizeof stay / sizeof *stay + 2);
+    es_temp_sweep(&place, NULL);
+    assert_false(exists(in(*state, ".file.envsync-kkkkkkkkkkk")));
+}
+
+static void what_is_forbidden_is_denied_and_the_rest_is_the_outputs(void **state)
+{
+    struct es_err err;
+
+    (void)state;
+    assert_int_equal(es_write_failed("/x", EPERM, "chown", &err), -EPERM);
+    assert_int_equal(err.class, ES_DENIED);
+    assert_int_equal(es_write_failed("/x", EACCES, "open", &err), -EACCES);
+    assert_int_equal(err.class, ES_DENIED);
+    assert_int_equal(es_write_failed("/x", ENOSPC, "write", &err), -ENOSPC);
+    assert_int_equal(err.class, ES_OUTPUT);
+    assert_non_null(strstr(err.msg, "/x: write: No space left"));
+    es_not_a_file("/x", S_IFLNK, &err);
+    assert_non_null(strstr(err.msg, "symbolic link"));
+    es_not_a_file("/x", S_IFIFO, &err);
+    assert_non_null(strstr(err.msg, "FIFO"));
+    es_not_a_file("/x", S_IFSOCK, &err);
+    assert_non_null(strstr(err.msg, "special file"));
+}
+
+static void it_has_its_owner_before_it_has_content(void **state)
+{
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
+    const struct es_owner owner = {.uid = THE_APP, .gid = STRANGER, .mode = 0400};
+    struct es_err err;
+    struct stat st;
+
+    NEEDS_ROOT();
+    place_in(*state, "file", &place);
+    assert_int_equal(es_temp_create(&place, &owner, -1, "/file", &temp, &err), 0);
+    assert_int_equal(fstat(temp.fd, &st), 0);
+    assert_int_equal(st.st_uid, THE_APP);
+    assert_int_equal(st.st_gid, STRANGER);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(st.st_size, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test_in_dir(it_is_closed_to_others_until_it_is_sealed),
+        test_in_dir(the_rename_puts_it_in_its_place),
+        test_in_dir(ending_it_in_any_state_before_removes_it),
+        test_in_dir(one_that_is_kept_stays_for_who_knows_its_name),
+        test_in_dir(two_of_one_target_have_two_names),
+        test_in_dir(a_directory_in_the_place_is_told_and_stays),
+        test_in_dir(a_name_without_room_for_the_mark_is_refused),
+        cmocka_unit_test(the_names_are_known_again),
+        test_in_dir(sweeping_removes_what_is_the_targets_own_and_nothing_else),
+        cmocka_unit_test(what_is_forbidden_is_denied_and_the_rest_is_the_outputs),
+        test_in_dir(it_has_its_owner_before_it_has_content),
+    };
+
+    return cmocka_run_group_tests_name("temp", tests, NULL, NULL);
+}
