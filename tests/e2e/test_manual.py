@@ -217,7 +217,7 @@ def test_no_line_of_the_documents_is_too_long():
 
 
 def test_every_folder_of_the_code_is_on_the_map():
-    readme = (SRCDIR / "README.md").read_text()
+    readme = (SRCDIR / "README.md").read_text().split("## A map of the code")[1].split("\n## ")[0]
     named = {line.split("`")[1].strip("/") for line in readme.splitlines() if line.startswith("| `")}
     folders = {"base", "cmd", "core", "include/envsync", "man", "packaging", "providers", "tests"}
     assert folders <= named
