@@ -38,7 +38,7 @@ _envsync_exec() {
 _envsync() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     local program=${COMP_WORDS[0]} command='' word i
-    local commands='sync check explain exec providers help'
+    local commands='sync check explain status rollback exec providers help'
     local all='-c --config -q --quiet -v --verbose --help'
     COMPREPLY=()
 
@@ -80,14 +80,17 @@ _envsync() {
     case $command in
         '')
             if [[ $cur == -* ]]; then
-                _envsync_offer "$all --version --dry-run --exit-code --fresh --json --root --deadline"
+                _envsync_offer "$all --version --dry-run --exit-code --fresh --release --fetch --json --root \
+                    --deadline"
             else
                 _envsync_offer "$commands"
             fi
             ;;
-        sync) _envsync_offer "$all --dry-run --exit-code --fresh --json --root --deadline" ;;
+        sync) _envsync_offer "$all --dry-run --exit-code --fresh --release --json --root --deadline" ;;
         check) _envsync_offer "$all" ;;
         explain) [[ $cur == -* ]] && _envsync_offer "$all --fetch --json --deadline" ;;
+        status) _envsync_offer "$all --json --root" ;;
+        rollback) _envsync_offer "$all --root" ;;
         exec) _envsync_exec ;;
         providers)
             _envsync_offer "$("$program" providers 2>/dev/null | while read -r word _; do

@@ -58,6 +58,8 @@ set -l first '__envsync_command_is none'
 complete -c envsync -n $first -a sync -d 'fetch, merge and write (the default command)'
 complete -c envsync -n $first -a check -d 'validate the configuration, offline'
 complete -c envsync -n $first -a explain -d 'tell which source gives a key, and what it shadows'
+complete -c envsync -n $first -a status -d 'tell about the last set: age, sources, stale or held'
+complete -c envsync -n $first -a rollback -d 'publish the previous set and hold it'
 complete -c envsync -n $first -a exec -d 'run a command with the merged environment'
 complete -c envsync -n $first -a providers -d 'list the providers, or the options of one'
 complete -c envsync -n $first -a help -d 'this help, or that of a command'
@@ -66,20 +68,21 @@ complete -c envsync -n $first -l version -d 'print the version'
 complete -c envsync -l help -d help
 complete -c envsync -s q -l quiet -d 'warnings and errors only'
 complete -c envsync -s v -l verbose -d more
-complete -c envsync -n '__envsync_command_is none sync check explain exec' -s c -l config -x \
+complete -c envsync -n '__envsync_command_is none sync check explain status rollback exec' -s c -l config -x \
     -a '(__envsync_configurations)' -d 'the configuration'
 
 complete -c envsync -n $runs -l dry-run -d 'tell what would change, write nothing'
 complete -c envsync -n $runs -l exit-code -d 'with --dry-run: exit 1 where something would change'
-complete -c envsync -n $runs -l fresh -d 'fetch in any case'
-complete -c envsync -n $runs -l root -x -a '(__fish_complete_directories)' \
+complete -c envsync -n $runs -l fresh -d 'fetch also where the last set is young (fresh_for)'
+complete -c envsync -n $runs -l release -d 'end the hold of a rollback'
+complete -c envsync -n '__envsync_command_is none sync status rollback' -l root -x -a '(__fish_complete_directories)' \
     -d 'put DIR before every path that is written'
-complete -c envsync -n '__envsync_command_is none sync explain' -l json \
+complete -c envsync -n '__envsync_command_is none sync explain status' -l json \
     -d 'one JSON object on stdout'
 complete -c envsync -n '__envsync_command_is none sync explain exec' -l deadline -x -a $durations \
     -d 'bound the whole run'
-complete -c envsync -n '__envsync_command_is explain' -l fetch -d 'explain from the sources'
+complete -c envsync -n '__envsync_command_is none explain' -l fetch -d 'explain from the sources, not from the last set'
 
 complete -c envsync -n '__envsync_command_is exec' -a '(__envsync_behind_dashes)'
 complete -c envsync -n '__envsync_command_is providers' -a '(__envsync_providers)'
-complete -c envsync -n '__envsync_command_is help' -a 'sync check explain exec providers help'
+complete -c envsync -n '__envsync_command_is help' -a 'sync check explain status rollback exec providers help'

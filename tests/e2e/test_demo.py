@@ -1,6 +1,7 @@
 """tests/demo, which `./bootstrap demo` ends with: what a newcomer sees first."""
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -18,17 +19,28 @@ def demo(folder, builddir=BUILDDIR, **keywords):
     )  # fmt: skip
 
 
+def command_of(cmdline):
+    try:
+        return cmdline.read_bytes()
+    except OSError:
+        return b""  # has ended meanwhile
+
+
 def assert_it_shows_the_main_job(done):
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     for shown in (
         "$ envsync check -c foo.toml\n",
-        "  + DATABASE_URL  (secrets)\n",
+        "  + DATABASE_URL  (params)\n",
+        "+ /etc/foo/tls/ca.pem  (bucket)\n",
         "/run/foo/environment: created (7 keys)\n",
+        "/etc/foo/tls/ca.pem: created\n",
         "\n-rw-r----- 1 ",
         "RELEASE_NODE=foo@192.0.2.17\n",
         "/run/foo/environment: unchanged\n",
-        "$ envsync explain -c foo.toml PHX_HOST\n",
+        "$ envsync explain -c foo.toml --root ",
+        "  from    params: /foo/prod/PHX_HOST (version 1)\n",
         "  shadows defaults: ",
+        "  source bucket: given, ",
     ):
         assert shown in done.stdout, shown
 
@@ -52,7 +64,27 @@ def test_the_demo_fails_and_says_so_where_nothing_was_built(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("step", ["check", "--dry-run", "explain"])
+def test_the_demo_fails_and_says_so_where_python_is_missing(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "bin/dirname").symlink_to("/usr/bin/dirname")
+    done = subprocess.run(
+        ["/bin/sh", DEMO], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        env={"PATH": str(tmp_path / "bin"), "TMPDIR": str(tmp_path / "tmp"),
+             "ENVSYNC_BUILDDIR": str(BUILDDIR)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "python3 is missing" in done.stderr
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_the_demo_leaves_no_process_behind(tmp_path):
+    demo(tmp_path)
+    commands = [command_of(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
+    assert not [command for command in commands if bytes(tmp_path) in command]
+
+
+@pytest.mark.parametrize("step", ["check", "--dry-run", "explain", "status"])
 def test_the_demo_fails_where_a_step_fails(tmp_path, step):
     (tmp_path / "build").mkdir()
     fake = tmp_path / "build" / "envsync"

@@ -28,7 +28,7 @@ export PATH
 
 def tour():
     """Its commands and its configuration as one script, in the order in which they stand."""
-    start, end = README.index("## Five minutes"), README.index("## Exit codes")
+    start, end = README.index("## Five minutes"), README.index("## The same with S3 and SSM")
     for language, text in re.findall(r"```(sh|toml)\n(.*?)```", README[start:end], re.DOTALL):
         if language == "toml":
             text = f"cat >/etc/envsync/foo.toml <<'THE_CONFIGURATION'\n{text}THE_CONFIGURATION\n"
@@ -50,6 +50,7 @@ def test_every_command_of_the_tour_works_as_it_is_written(as_root, tmp_path):
     assert "/etc/envsync/foo.toml: fine (4 sources, 2 outputs)" in said
     assert re.search(r"^-rw-r----- 1 root foo .* /run/foo/environment$", said, re.MULTILINE)
     assert re.search(r"^-rw-r----- 1 root foo .* /etc/foo/config.toml$", said, re.MULTILINE)
+    assert re.search(r"^foo: set [0-9a-f]{16}, last success .* \(\d+ s ago\)$", said, re.MULTILINE)
     # The last command shows the environment that a task of the app gets.
     assert "\nPHX_HOST=www.example.com\n" in said
     assert "\nPORT=4000\n" in said

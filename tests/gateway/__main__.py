@@ -22,6 +22,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--https", type=int, default=0, metavar="PORT")
     parser.add_argument("--imds", default="127.0.0.1:0", metavar="HOST:PORT", help="the metadata service")
     parser.add_argument("--container", default="127.0.0.1:0", metavar="HOST:PORT", help="container credentials")
+    parser.add_argument("--plain", action="store_true", help="no TLS: without https, and without the openssl command")
     parser.add_argument("--bad-tls", action="store_true", help="also listen with an expired, a wrong-host and a "
                                                                "self-signed certificate")
     parser.add_argument("--upstream", default="", metavar="URL", help="moto; without it the built-in store answers alone")
@@ -44,13 +45,15 @@ def main() -> int:
     directory = args.directory or Path(tempfile.mkdtemp(prefix="gateway-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        good = tls.context(directory)
+        good = None if args.plain else tls.context(directory)
         server = Server(Gateway(args.config, keys, fixtures, args.upstream), good)
         told: dict[str, object] = {
-            "http": server.add("http", args.bind, args.http), "https": server.add("https", args.bind, args.https, good),
+            "http": server.add("http", args.bind, args.http),
             "imds": server.add("imds", *address(args.imds)), "container": server.add("container", *address(args.container)),
-            "ca": str(directory / "ca.pem"), "access_key": keys[0].access_key, "secret_key": keys[0].secret,
+            "access_key": keys[0].access_key, "secret_key": keys[0].secret,
         }
+        if good:
+            told |= {"https": server.add("https", args.bind, args.https, good), "ca": str(directory / "ca.pem")}
         for variant in tls.VARIANTS[1:] if args.bad_tls else ():
             told[variant] = server.add(variant, args.bind, 0, tls.context(directory, variant))
         print(json.dumps(told), flush=True)
