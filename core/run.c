@@ -441,6 +441,11 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
         return run->lock;
     r = es_store_open(&run->config, options->root, true, es_config_has_disk(&run->config),
                       &run->store, report, err);
+    /* At once, because this run may end before it comes to what it writes. */
+    if (r == 0) {
+        es_store_sweep(&run->store);
+        es_set_sweep(&run->config, options->root);
+    }
     if (r == 0 && options->release && run->store.held)
         r = es_store_point(&run->store, run->store.current, run->store.previous, false, err);
     if (r == 0 && options->rollback)
