@@ -208,8 +208,7 @@ int es_mirror_data(struct es_mirror *m, uint32_t source, uint32_t id, const void
     return m->look ? 0 : es_temp_write(&s->temp, data, len, s->path, err);
 }
 
-static int add_result(struct es_mirror *m, uint32_t source, const char *path,
-                      enum es_file_state state)
+int es_mirror_tell(struct es_mirror *m, uint32_t source, const char *path, enum es_file_state state)
 {
     char *copy = strdup(path);
 
@@ -230,6 +229,14 @@ static int add_result(struct es_mirror *m, uint32_t source, const char *path,
     m->results[m->n_results++] =
         (struct es_file_result){.source = source, .path = copy, .state = state};
     return 0;
+}
+
+bool es_mirror_has(const struct es_mirror *m, const struct es_buf *path)
+{
+    for (size_t i = 0; i < m->n_files; i++)
+        if (es_buf_equal(&m->files[i].path, path))
+            return true;
+    return false;
 }
 
 static struct es_kept_file *add_file(struct es_mirror *m)
@@ -328,7 +335,7 @@ int es_mirror_end(struct es_mirror *m, uint32_t source, uint32_t id, struct es_e
     if (es_buf_puts(&file->path, s->path) < 0)
         return es_nomem(err);
     r = settle(m, s, &state, file, err);
-    if (r == 0 && add_result(m, source, s->path, state) < 0)
+    if (r == 0 && es_mirror_tell(m, source, s->path, state) < 0)
         r = es_nomem(err);
     file->object = s->object;
     s->object = (struct es_kept_object){0};
@@ -410,7 +417,7 @@ int es_mirror_same(struct es_mirror *m, const struct es_kept_file *known, uint32
         return es_nomem(err);
     file->object = *object;
     *object = (struct es_kept_object){0};
-    return add_result(m, source, es_buf_str(&file->path), ES_FILE_SAME) < 0 ? es_nomem(err) : 0;
+    return es_mirror_tell(m, source, es_buf_str(&file->path), ES_FILE_SAME) < 0 ? es_nomem(err) : 0;
 }
 
 /* The same file: inode, size and time as the manifest says. */
@@ -435,7 +442,7 @@ bool es_mirror_holds(const struct es_config *config, const char *root, uint32_t 
            (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 <= published_ms;
 }
 
-static int repair(const struct es_place *place, const struct es_kept_file *file,
+static int repair(const struct es_place *place, const struct es_kept_file *file, bool *ret_repaired,
                   struct es_report *report, struct es_err *err)
 {
     const char *path = es_buf_str(&file->path);
@@ -451,8 +458,10 @@ static int repair(const struct es_place *place, const struct es_kept_file *file,
     r = es_give_owner(fd, &file->owner, path, err);
     if (r == 0 && fchmod(fd, file->owner.mode) < 0)
         r = es_write_failed(path, errno, "chmod", err);
-    if (r == 0)
+    if (r == 0) {
+        *ret_repaired = true;
         es_report_add(report, ES_LEVEL_NOTICE, "%s: owner or mode was wrong: repaired", path);
+    }
     return r;
 }
 
@@ -498,7 +507,8 @@ static const struct es_source *mirror_source(const struct es_config *config,
 }
 
 int es_mirror_publish(const struct es_config *config, const char *root,
-                      const struct es_manifest *set, struct es_report *report, struct es_err *err)
+                      const struct es_manifest *set, bool *ret_repaired, struct es_report *report,
+                      struct es_err *err)
 {
     for (size_t i = 0; i < set->n_files; i++) {
         const struct es_kept_file *file = &set->files[i];
@@ -518,7 +528,7 @@ int es_mirror_publish(const struct es_config *config, const char *root,
         else if (file->temp.len > 0)
             r = publish(&place, file, err);
         if (r == 0 && !file->gone)
-            r = repair(&place, file, report, err);
+            r = repair(&place, file, ret_repaired, report, err);
         if (r == -ENOENT)
             r = 0;
         if (r < 0)

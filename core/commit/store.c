@@ -327,7 +327,9 @@ int es_store_point(struct es_store *store, const char *id, const char *previous,
     char text[64];
     int n = snprintf(text, sizeof text, "%s %s %s\n", id, *previous ? previous : "-",
                      held ? "held" : "-");
-    int r = put_file(store->halves[half].dir, "current", text, (size_t)n, 0, err);
+    /* Its time is that of the last success: a rollback is none. */
+    int64_t ms = strcmp(id, store->begun) == 0 ? 0 : store->succeeded_ms;
+    int r = put_file(store->halves[half].dir, "current", text, (size_t)n, ms, err);
 
     if (r == 0)
         r = es_sync_directory(store->halves[half].dir, "state", err);
