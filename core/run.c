@@ -316,7 +316,8 @@ static int stage(struct es_run *run, const struct es_manifest *m, const struct e
     return r;
 }
 
-/* Staged files that no committed manifest names are nobody's. */
+/* Staged files that no committed manifest names are nobody's. Those of one that `current` names are
+ * the next run's to publish. */
 static void give_back(struct es_run *run, struct es_manifest *m)
 {
     run->fetched.mirror.files = m->files;
@@ -362,8 +363,8 @@ static int commit(struct es_run *run, const struct es_run_options *options,
     if (r == 0)
         r = es_store_commit(&run->memory.store, &m, err);
     if (r < 0) {
-        give_back(run, &m);
-        es_store_abandon(&run->memory.store);
+        if (es_store_abandon(&run->memory.store))
+            give_back(run, &m);
         return r;
     }
     return publish(run, options, report, err);

@@ -331,14 +331,12 @@ int es_store_point(struct es_store *store, const char *id, const char *previous,
     int64_t ms = strcmp(id, store->begun) == 0 ? 0 : store->succeeded_ms;
     int r = put_file(store->halves[half].dir, "current", text, (size_t)n, ms, err);
 
-    if (r == 0)
-        r = es_sync_directory(store->halves[half].dir, "state", err);
     if (r < 0)
         return r;
     memmove(store->previous, previous, strlen(previous) + 1);
     memmove(store->current, id, strlen(id) + 1);
     store->held = held;
-    return 0;
+    return es_sync_directory(store->halves[half].dir, "state", err);
 }
 
 int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct es_err *err)
@@ -406,12 +404,15 @@ static void remove_set(int parent, const char *id)
     unlinkat(parent, id, AT_REMOVEDIR);
 }
 
-void es_store_abandon(struct es_store *store)
+bool es_store_abandon(struct es_store *store)
 {
+    if (store->begun[0] && strcmp(store->begun, store->current) == 0)
+        return false;
     for (enum es_half half = 0; store->begun[0] && half < ES_HALVES; half++)
         if (store->halves[half].dir >= 0)
             remove_set(store->halves[half].dir, store->begun);
     store->begun[0] = '\0';
+    return true;
 }
 
 static void sweep_half(const struct es_store *store, enum es_half half)
