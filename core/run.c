@@ -389,22 +389,23 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
     bool had_files = run->memory.store.set.n_files > 0;
     int r;
 
+    /* Before anything is changed: one that cannot be published must not become the present one. */
+    r = es_store_can_go_back(&run->memory.store, err);
+    if (r == 0)
+        return es_fail(err, ES_ABSENT, ENOENT,
+                       "%s has no earlier set to roll back to; what lay below /run goes with each "
+                       "boot",
+                       run->config.name);
+    if (r < 0)
+        return r;
     memcpy(current, run->memory.store.current, sizeof current);
     memcpy(previous, run->memory.store.previous, sizeof previous);
-    if (!run->memory.store.usable || previous[0] == '\0')
-        return es_fail(err, ES_ABSENT, ENOENT, "%s has no earlier set to roll back to",
-                       run->config.name);
     r = es_store_point(&run->memory.store, previous, current, true, err);
     es_store_done(&run->memory.store);
     run->memory.store = (struct es_store)ES_STORE_INIT;
     if (r == 0)
         r = es_store_open(&run->config, options->root, true, es_config_has_disk(&run->config),
                           &run->memory.store, report, err);
-    if (r == 0 && (!run->memory.store.usable || run->memory.store.run_lost))
-        return es_fail(err, ES_ABSENT, ENOENT,
-                       "the earlier set of %s did not survive the last boot; `envsync sync "
-                       "--release` fetches anew",
-                       run->config.name);
     if (r == 0)
         r = republish(run, options, report, err);
     if (r == 0 && had_files)
@@ -443,6 +444,14 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
     run->end = run->memory.store.usable && run->memory.store.held      ? ES_RUN_HELD
                : !options->fresh && !options->release && is_fresh(run) ? ES_RUN_FRESH
                                                                        : ES_RUN_DONE;
+    /* No exit status of success for outputs that are not there, and no newer set behind the back of
+     * who went back on purpose. */
+    if (run->end == ES_RUN_HELD && es_store_outputs_lost(&run->memory.store))
+        return es_fail(
+            err, ES_ABSENT, ENOENT,
+            "the set that a rollback of %s holds went with an earlier boot; `envsync sync "
+            "--release` fetches anew",
+            run->config.name);
     if (run->end != ES_RUN_DONE)
         return 0;
     return es_previous_load(&run->config, options->root, &run->memory.store, &run->memory.previous,

@@ -66,6 +66,13 @@ bool es_store_abandon(struct es_store *store);
 int es_store_point(struct es_store *store, const char *id, const char *previous, bool held,
                    struct es_err *err);
 
+/* 1 where the previous set is there and whole, so that it may become the present one; 0, or
+ * negative. */
+int es_store_can_go_back(const struct es_store *store, struct es_err *err);
+
+/* Did outputs of the present set go with an earlier boot, so that it cannot be published whole? */
+bool es_store_outputs_lost(const struct es_store *store);
+
 /* A run that changed nothing: its time, and that of a file of the present set. No byte is written.
  */
 void es_store_touch(struct es_store *store);

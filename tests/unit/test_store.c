@@ -465,6 +465,35 @@ static void a_run_half_that_went_with_another_boot_is_no_surprise(void **state)
     assert_int_equal(f.report.n, 0);
 }
 
+static void only_a_previous_set_that_is_whole_can_be_gone_back_to(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    char half[128];
+
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 0);
+    commit(&f, "one", false);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 0);
+    commit(&f, "two", false);
+    reopen(&f);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 1);
+    snprintf(half, sizeof half, RUN "/%s", f.store.previous);
+    assert_int_equal(rename(in(*state, half), in(*state, "gone")), 0);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 0);
+}
+
+static void outputs_that_went_with_a_boot_are_known_from_those_on_disk(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    for (int on_disk = 0; on_disk < 2; on_disk++) {
+        commit_with(&f, "x", on_disk, NULL, "an earlier boot");
+        f.store.run_lost = true;
+        assert_int_equal(es_store_outputs_lost(&f.store), !on_disk);
+    }
+    f.store.run_lost = false;
+    assert_false(es_store_outputs_lost(&f.store));
+}
+
 static void a_run_half_that_went_in_this_boot_makes_the_set_useless_and_is_told(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
@@ -512,6 +541,8 @@ static void what_goes_with_the_boot_is_known_by_its_path(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        test_in_dir(only_a_previous_set_that_is_whole_can_be_gone_back_to),
+        test_in_dir(outputs_that_went_with_a_boot_are_known_from_those_on_disk),
         test_in_dir(a_set_that_current_names_is_not_removed_because_its_fsync_failed),
         test_in_dir(a_set_that_current_does_not_name_yet_goes_whichever_fsync_failed),
         test_in_dir(both_halves_are_made_for_root_alone),
