@@ -278,7 +278,8 @@ static int take_message(struct es_cursor *in, struct es_err *ret)
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     uint8_t class;
 
-    if (es_get_u8(in, &class) < 0 || es_get_bytes(in, &text) < 0 || in->left > 0)
+    if (es_get_u8(in, &class) < 0 || class >= ES_CLASSES || es_get_bytes(in, &text) < 0 ||
+        in->left > 0)
         return -EBADMSG;
     es_fail(ret, class_of(class), EIO, "%s", es_buf_str(&text));
     return 0;
