@@ -48,7 +48,8 @@ static void format_version(const struct es_before *before, char out[VERSION_MAX]
             objects++;
         }
     if (objects == 1)
-        snprintf(out, VERSION_MAX, "%.350s %.100s", es_buf_str(&last->object), es_buf_str(&last->version));
+        snprintf(out, VERSION_MAX, "%.350s %.100s", es_buf_str(&last->object),
+                 es_buf_str(&last->version));
     else
         snprintf(out, VERSION_MAX, "%zu objects, %zu keys", objects, before->n);
 }
