@@ -2,11 +2,14 @@
  * before it is used, and nothing here trusts a name or a length. */
 #include "collect.h"
 
+#include "clock.h"
 #include "envsync/limits.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MOMENT_MS = 500 };
 
 static int bad_frame(struct es_err *err)
 {
@@ -285,11 +288,28 @@ static int take_message(struct es_cursor *in, struct es_err *ret)
     return 0;
 }
 
-static int judge_program(struct es_collecting *c, uint32_t source, struct es_err *why)
+/* One whose output is refused may still be printing, into a pipe that nobody reads any more: it
+ * gets a moment to tell its exit status, and is then killed with the others (see es_files_done()).
+ */
+static int judge_program(struct es_collecting *c, uint32_t source, bool failed, struct es_err *why)
 {
-    for (size_t i = 0; i < c->files->n_programs; i++)
-        if (c->files->programs[i].source == source && c->files->programs[i].pid > 0)
-            return es_program_judge(&c->files->programs[i], c->plan->deadline, why);
+    int64_t deadline = c->plan->deadline, moment = es_clock_ms() + MOMENT_MS;
+
+    if (failed && moment < deadline)
+        deadline = moment;
+    for (size_t i = 0; i < c->files->n_programs; i++) {
+        struct es_program *program = &c->files->programs[i];
+        struct es_err verdict;
+        int r;
+
+        if (program->source != source || program->pid == 0)
+            continue;
+        r = es_program_judge(program, deadline, &verdict);
+        if (r == 0 || (failed && program->pid != 0))
+            return 0;
+        *why = verdict;
+        return r;
+    }
     return 0;
 }
 
@@ -307,7 +327,7 @@ static int take_done(struct es_collecting *c, uint32_t source, struct es_cursor 
         return bad_frame(err);
     /* What a program printed counts for nothing where it failed; that it failed says more than
      * what is wrong with its output. */
-    r = judge_program(c, source, &why);
+    r = judge_program(c, source, failed, &why);
     if (!failed && r == 0)
         c->fetched->sources[source].given = true;
     else
