@@ -336,6 +336,24 @@ int es_mirror_end(struct es_mirror *m, uint32_t source, uint32_t id, struct es_e
     return r;
 }
 
+static bool has_result(const struct es_mirror *m, const char *path)
+{
+    for (size_t i = 0; i < m->n_results; i++)
+        if (strcmp(m->results[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+int es_mirror_note_gone(struct es_mirror *m, uint32_t source, const struct es_kept_file *file,
+                        struct es_err *err)
+{
+    const char *path = es_buf_str(&file->path);
+
+    if (has_result(m, path) || !es_mirror_holds(m->config, m->root, source, file, INT64_MAX))
+        return 0;
+    return add_result(m, source, path, ES_FILE_REMOVE) < 0 ? es_nomem(err) : 0;
+}
+
 static void abandon(struct es_mirror *m, const struct es_kept_file *file)
 {
     ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
@@ -475,12 +493,24 @@ static int publish(const struct es_place *place, const struct es_kept_file *file
 }
 
 /* Only what is still as this program wrote it. */
-static void prune(const struct es_place *place, const struct es_kept_file *file)
+static void prune(const struct es_place *place, const struct es_kept_file *file,
+                  struct es_report *report)
 {
     struct stat st;
 
-    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_file(&st, file))
-        unlinkat(place->dir, place->base, 0);
+    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_file(&st, file) &&
+        unlinkat(place->dir, place->base, 0) == 0)
+        es_report_add(report, ES_LEVEL_NOTICE, "%s: removed", es_buf_str(&file->path));
+}
+
+/* What is gone from one bucket says nothing of another, and where prune has come since, what the
+ * source has now must be seen first: the commit then names what is gone. */
+static bool may_prune(const struct es_source *source, const struct es_kept_source *kept)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
+
+    return source->mirror.prune && es_put_value(&configured, source->table) == 0 &&
+           es_buf_equal(&configured, &kept->configured);
 }
 
 static const struct es_source *mirror_source(const struct es_config *config,
@@ -508,13 +538,13 @@ int es_mirror_publish(const struct es_config *config, const char *root,
         int r;
 
         /* Only what the configuration still names. */
-        if (!source || (file->gone && !source->mirror.prune))
+        if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
             continue;
         r = walk_to(config, root, number, false, es_buf_str(&file->path), &place, err);
         if (r < 0)
             return r;
         if (file->gone)
-            prune(&place, file);
+            prune(&place, file, report);
         else if (file->temp.len > 0)
             r = publish(&place, file, err);
         if (r == 0 && !file->gone)

@@ -57,6 +57,11 @@ int es_mirror_drop(struct es_mirror *mirror, uint32_t source, uint32_t id, struc
 int es_mirror_same(struct es_mirror *mirror, const struct es_kept_file *file, uint32_t source,
                    struct es_kept_object *object, struct es_err *err);
 
+/* A file of an earlier set that its source was seen not to have: told as removed, where it is still
+ * there as it was written and nothing took its place. Comes after all frames of the source. */
+int es_mirror_note_gone(struct es_mirror *mirror, uint32_t source, const struct es_kept_file *file,
+                        struct es_err *err);
+
 /* Is the file on disk still the one that the manifest means? `published_ms`: when the set was; a
  * file whose inode was changed later counts for nothing. */
 bool es_mirror_holds(const struct es_config *config, const char *root, uint32_t source,

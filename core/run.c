@@ -178,6 +178,16 @@ static int copy_gone(struct es_manifest *m, uint32_t source, const struct es_kep
     return es_buf_append(&file->path, old->path.data, old->path.len);
 }
 
+/* Do the files of an earlier set come from the same place? Addresses that facts completed are
+ * compared as they were resolved; all others may differ in `prune`. */
+static bool is_base(const struct es_source *source, const struct es_kept_source *now,
+                    const struct es_kept_source *before)
+{
+    return es_buf_equal(&now->address, &before->address) ||
+           (es_buf_equal(&now->address, &now->configured) &&
+            es_buf_equal(&before->address, &before->configured) && es_source_is_as(source, before));
+}
+
 /* What was mirrored once and is no longer there is remembered, for a prune now or later. */
 static int fill_gone(const struct es_run *run, struct es_manifest *m)
 {
@@ -193,7 +203,8 @@ static int fill_gone(const struct es_run *run, struct es_manifest *m)
             source++;
         if (source == m->n_sources || has_path(m, &file->path) ||
             run->fetched.states[source] != ES_SOURCE_GIVEN ||
-            !es_buf_equal(&m->sources[source].address, &old->sources[file->source].address) ||
+            !is_base(&run->config.sources[source], &m->sources[source],
+                     &old->sources[file->source]) ||
             !es_mirror_holds(&run->config, run->set.root, source, file, INT64_MAX))
             continue;
         if (copy_gone(m, source, file) < 0)
@@ -482,6 +493,52 @@ static int fetch(struct es_run *run, const struct es_run_options *options, struc
     return es_fetch_all(&plan, &run->fetched, report, err);
 }
 
+static int note_gone(struct es_run *run, const struct es_store *store, struct es_err *err)
+{
+    const struct es_manifest *old = &store->set;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && store->usable && i < old->n_files; i++) {
+        const struct es_kept_source *kept = &old->sources[old->files[i].source];
+        uint32_t source = 0;
+
+        while (source < run->config.n_sources &&
+               !es_buf_is(&kept->name, run->config.sources[source].name))
+            source++;
+        if (source < run->config.n_sources && run->config.sources[source].mirrors &&
+            run->config.sources[source].mirror.prune &&
+            run->fetched.states[source] == ES_SOURCE_GIVEN &&
+            is_base(&run->config.sources[source], &run->fetched.sources[source], kept))
+            r = es_mirror_note_gone(&run->fetched.mirror, source, &old->files[i], err);
+    }
+    return r;
+}
+
+static bool may_prune(const struct es_config *config)
+{
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (config->sources[i].mirrors && config->sources[i].mirror.prune)
+            return true;
+    return false;
+}
+
+/* What a prune removes is told like every other change. A dry run only looks at the state; who may
+ * not do that is told what else would change. */
+static int note_pruned(struct es_run *run, const struct es_run_options *options, struct es_err *err)
+{
+    ES_CLEANUP(es_store_done) struct es_store store = ES_STORE_INIT;
+    ES_CLEANUP(es_report_done) struct es_report ignored_report = {0};
+    struct es_err ignored;
+    int r;
+
+    if (!may_prune(&run->config))
+        return 0;
+    if (!options->dry)
+        return note_gone(run, &run->store, err);
+    r = es_store_open(&run->config, options->root, false, false, &store, &ignored_report, &ignored);
+    return r == 0 ? note_gone(run, &store, err) : 0;
+}
+
 static int merge(struct es_run *run, const struct es_run_options *options, struct es_report *report,
                  struct es_err *err)
 {
@@ -492,6 +549,8 @@ static int merge(struct es_run *run, const struct es_run_options *options, struc
                            &run->set, report, err);
     if (r == 0)
         r = es_set_diff(&run->set, &run->config, err);
+    if (r == 0)
+        r = note_pruned(run, options, err);
     for (size_t i = 0; run->restored && i < run->set.n; i++)
         run->set.pieces[i].restored = run->restored[i];
     run->differs = es_set_differs(&run->set) || files_differ(&run->fetched.mirror);
