@@ -1,10 +1,11 @@
 /* `envsync check`: the configuration, offline; and with --credentials how the AWS sources would
  * authenticate. */
-#include "../core/fetch.h"
+#include "../core/run.h"
 #include "cmd.h"
 #include "show.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* What the sources say of themselves is the result here, not a log. */
 static void show_notes(struct es_session *session)
@@ -33,6 +34,17 @@ static int show_credentials(struct es_session *session, const struct es_config *
     return r;
 }
 
+static void warn_last_good(struct es_session *session, const struct es_config *config)
+{
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (strcmp(config->sources[i].on_unavailable, "last-good") == 0 &&
+            !es_source_rests(config, i))
+            es_report_add(&session->report, ES_LEVEL_WARNING,
+                          "source %s: its last good values lie in /run and end with the boot; "
+                          "[last_good] at_rest decides that",
+                          config->sources[i].name);
+}
+
 static int run(struct es_session *session, struct es_err *err)
 {
     ES_CLEANUP(es_config_done) struct es_config config = {0};
@@ -41,6 +53,7 @@ static int run(struct es_session *session, struct es_err *err)
     if (r < 0)
         return r;
     es_session_warn_idle(session, &config);
+    warn_last_good(session, &config);
     if (session->args.credentials)
         r = show_credentials(session, &config, err);
     es_session_flush(session);

@@ -1,4 +1,5 @@
 /* `envsync exec`: runs a command with the merged environment, in place. Writes no file. */
+#include "../core/memory.h"
 #include "../core/select.h"
 #include "cmd.h"
 
@@ -80,14 +81,22 @@ static int build(struct es_session *session, struct environment *ret, struct es_
     ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
     ES_CLEANUP(es_tree_done) struct es_tree tree = {0};
     ES_CLEANUP(es_selection_done) struct es_selection selection = {0};
+    ES_CLEANUP(es_memory_done) struct es_memory memory = ES_MEMORY_INIT;
+    ES_CLEANUP(es_value_done) struct es_value own_names = {0};
     struct es_fetch_plan plan = {.config = &config,
                                  .process = &session->process,
+                                 .previous = &memory.previous,
+                                 .own_names = &own_names,
                                  .look = true,
                                  .on_wait = es_session_on_wait,
                                  .data = session};
     int r = es_session_load(session, &config, err);
 
     plan.deadline = es_session_deadline(session, &config);
+    if (r == 0)
+        r = es_memory_look(&config, session->args.root, &memory, err);
+    if (r == 0)
+        r = es_memory_names(&config, &memory.store, &own_names, err);
     if (r == 0)
         r = es_fetch_all(&plan, &fetched, &session->report, err);
     if (r == 0)
@@ -132,7 +141,7 @@ static int run(struct es_session *session, struct es_err *err)
 
 const struct es_command es_command_exec = {
     .name = "exec",
-    .usage = "[-c FILE] -- COMMAND [ARG ...]",
+    .usage = "[-c FILE] [--deadline DUR] -- COMMAND [ARG ...]",
     .summary = "run a command with the merged environment",
     .help = "The command gets what the first env output would hold (or every key, where there is\n"
             "none) besides the inherited environment, in the same process: PID, descriptors,\n"

@@ -14,7 +14,10 @@ struct work {
     struct es_fetched fetched;
     struct es_tree tree;
     struct es_selection *selections; /* by output */
-    bool deployed;                   /* the records are those of the last set */
+    bool deployed; /* there is a last set of this configuration */
+    struct es_memory memory;
+    struct es_fetched there; /* with --fetch: what the last set has, to compare */
+    struct es_tree there_tree;
 };
 
 static void work_done(struct work *work)
@@ -22,54 +25,57 @@ static void work_done(struct work *work)
     for (size_t i = 0; work->selections && i < work->config.n_outputs; i++)
         es_selection_done(&work->selections[i]);
     free(work->selections);
+    es_tree_done(&work->there_tree);
+    es_fetched_done(&work->there);
+    es_memory_done(&work->memory);
     es_tree_done(&work->tree);
     es_fetched_done(&work->fetched);
     es_config_done(&work->config);
 }
 
-/* The last set answers, where it is of this very configuration and the caller may read it. */
-static int from_set(struct es_session *session, struct work *work, struct es_err *err)
+/* The last set, where it is of this very configuration and the caller may read it. */
+static int from_set(struct work *work, struct es_fetched *ret, struct es_tree *ret_tree,
+                    struct es_err *err)
 {
-    ES_CLEANUP(es_store_done) struct es_store store = ES_STORE_INIT;
-    ES_CLEANUP(es_previous_done) struct es_previous previous = {0};
-    const struct es_fetch_plan plan = {.config = &work->config, .previous = &previous};
-    struct es_report quiet = {0};
-    int r = es_store_open(&work->config, session->args.root, false, false, &store, &quiet, err);
+    const struct es_fetch_plan plan = {.config = &work->config, .previous = &work->memory.previous};
+    int r = es_fetched_from(&plan, ret, err);
 
-    es_report_done(&quiet);
-    if (r == -ENOMEM)
-        return r;
-    if (r < 0 || !es_set_is_of(&work->config, &store))
-        return 0;
-    r = es_previous_load(&work->config, session->args.root, &store, &previous, err);
-    if (r == 0)
-        r = es_fetched_from(&plan, &work->fetched, err);
-    work->deployed = r == 0;
-    return r;
+    return r == 0 ? es_tree_build(&work->config, ret, ret_tree, err) : r;
 }
 
 static int from_sources(struct es_session *session, struct work *work, struct es_err *err)
 {
+    ES_CLEANUP(es_value_done) struct es_value own_names = {0};
     const struct es_fetch_plan plan = {.config = &work->config,
                                        .process = &session->process,
+                                       .previous = &work->memory.previous,
+                                       .own_names = &own_names,
                                        .deadline = es_session_deadline(session, &work->config),
                                        .look = true,
                                        .on_wait = es_session_on_wait,
                                        .data = session};
+    int r = es_memory_names(&work->config, &work->memory.store, &own_names, err);
 
-    return es_fetch_all(&plan, &work->fetched, &session->report, err);
+    if (r == 0)
+        r = es_fetch_all(&plan, &work->fetched, &session->report, err);
+    return r == 0 ? es_tree_build(&work->config, &work->fetched, &work->tree, err) : r;
 }
 
 static int load(struct es_session *session, struct work *work, struct es_err *err)
 {
     int r = es_session_load(session, &work->config, err);
 
-    if (r == 0 && !session->args.fetch)
-        r = from_set(session, work, err);
-    if (r == 0 && !work->deployed)
-        r = from_sources(session, work, err);
     if (r == 0)
-        r = es_tree_build(&work->config, &work->fetched, &work->tree, err);
+        r = es_memory_look(&work->config, session->args.root, &work->memory, err);
+    if (r < 0)
+        return r;
+    work->deployed = es_set_is_of(&work->config, &work->memory.store);
+    if (work->deployed && session->args.fetch)
+        r = from_set(work, &work->there, &work->there_tree, err);
+    if (r == 0 && work->deployed && !session->args.fetch)
+        r = from_set(work, &work->fetched, &work->tree, err);
+    else if (r == 0)
+        r = from_sources(session, work, err);
     if (r < 0)
         return r;
     work->selections = calloc(work->config.n_outputs + 1, sizeof *work->selections);
@@ -119,6 +125,48 @@ static int origin(const struct work *work, const struct es_record *record, struc
     return es_origin_format(&work->config, record, out);
 }
 
+/* The leaf of the same key in another tree, or NULL. */
+static const struct es_leaf *leaf_in(const struct es_tree *tree, const struct es_buf *key)
+{
+    for (size_t i = 0; i < tree->n; i++)
+        if (es_buf_equal(tree->leaves[i].key, key))
+            return &tree->leaves[i];
+    return NULL;
+}
+
+/* With --fetch, what is deployed where it is another thing; NULL where it is the same. */
+static const char *compare(const struct work *work, const struct es_leaf *leaf,
+                           const struct es_record **ret_there)
+{
+    const struct es_leaf *there = leaf_in(&work->there_tree, leaf->key);
+    const struct es_record *now = es_leaf_winner(leaf, NULL);
+    const struct es_record *then = there ? es_leaf_winner(there, NULL) : NULL;
+
+    *ret_there = then;
+    if (!then)
+        return "not deployed yet";
+    if (!es_value_equal(&now->value, &then->value, false))
+        return "deployed with another value";
+    return now->source == then->source && es_buf_equal(&now->object, &then->object) &&
+                   es_buf_equal(&now->version, &then->version)
+               ? NULL
+               : "deployed with the same value";
+}
+
+static int show_comparison(const struct work *work, const struct es_leaf *leaf, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    const struct es_record *there;
+    const char *what = work->there_tree.config ? compare(work, leaf, &there) : NULL;
+
+    if (!what)
+        return 0;
+    if (there && origin(work, there, &text) < 0)
+        return es_nomem(err);
+    es_show_line(there ? "  %s, from %s" : "  %s", what, es_buf_str(&text));
+    return 0;
+}
+
 static int show_text(const struct work *work, const struct es_leaf *leaf, struct es_err *err)
 {
     const struct es_record *winner = es_leaf_winner(leaf, NULL);
@@ -151,7 +199,7 @@ static int show_text(const struct work *work, const struct es_leaf *leaf, struct
                          work->config.sources[instead->record->source].name,
                          es_buf_str(&instead->name));
     }
-    return 0;
+    return show_comparison(work, leaf, err);
 }
 
 static void json_origin(struct es_json *json, struct es_value *table, const struct work *work,
@@ -179,6 +227,12 @@ static int show_json(struct es_json *json, struct es_value *list, const struct w
     shadows = es_json_list(json, item, "shadows");
     for (size_t i = leaf->n - 1; i-- > 0;)
         json_origin(json, es_json_item(json, shadows), work, leaf->records[i]);
+    if (work->there_tree.config) {
+        const struct es_record *there;
+        const char *what = compare(work, leaf, &there);
+
+        es_json_text(json, item, "deployed", what ? what : "deployed as it is");
+    }
     outputs = es_json_list(json, item, "outputs");
     for (size_t i = 0; i < work->config.n_outputs; i++) {
         const struct es_item *in = item_of(&work->selections[i], leaf);
@@ -213,6 +267,31 @@ static bool asked(const struct work *work, const struct es_leaf *leaf, const cha
     return false;
 }
 
+/* Keys that the last set has and the sources give no more. */
+static void show_gone(const struct es_session *session, const struct work *work,
+                      struct es_json *json)
+{
+    struct es_value *list =
+        work->there_tree.config ? es_json_list(json, &json->root, "gone") : NULL;
+
+    for (size_t i = 0; i < work->there_tree.n; i++) {
+        const struct es_buf *key = work->there_tree.leaves[i].key;
+        bool wanted = session->args.n_rest == 0;
+        ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+
+        for (int j = 0; !wanted && j < session->args.n_rest; j++)
+            wanted = strcmp(es_key_text(key).text, session->args.rest[j]) == 0;
+        if (!wanted || leaf_in(&work->tree, key) || es_key_format(key, &text) < 0)
+            continue;
+        if (session->args.json)
+            es_json_text(json, es_json_item(json, list), "key", es_buf_str(&text));
+        else {
+            es_show_line("%s", es_buf_str(&text));
+            es_show_line("  deployed, but no source gives it any more");
+        }
+    }
+}
+
 static int explain(struct es_session *session, const struct work *work, struct es_json *json,
                    struct es_err *err)
 {
@@ -243,7 +322,7 @@ static int explain(struct es_session *session, const struct work *work, struct e
 
 static int run(struct es_session *session, struct es_err *err)
 {
-    ES_CLEANUP(work_done) struct work work = {0};
+    ES_CLEANUP(work_done) struct work work = {.memory = ES_MEMORY_INIT};
     ES_CLEANUP(es_json_done) struct es_json json;
     int r;
 
@@ -252,24 +331,30 @@ static int run(struct es_session *session, struct es_err *err)
     r = load(session, &work, err);
     if (r == 0)
         r = explain(session, &work, &json, err);
+    if (r == 0)
+        show_gone(session, &work, &json);
     if (r < 0 && session->args.json)
         es_show_failure(session, err);
     es_session_flush(session);
     if (r < 0)
         return r;
     es_log_line(&session->log, ES_LEVEL_INFO, "answered from %s",
-                work.deployed ? "the last set" : "the sources");
-    es_json_text(&json, &json.root, "from", work.deployed ? "set" : "sources");
+                work.deployed && !session->args.fetch ? "the last set" : "the sources");
+    es_json_text(&json, &json.root, "from",
+                 work.deployed && !session->args.fetch ? "set" : "sources");
     r = session->args.json ? es_json_print(&json, err) : 0;
     return r < 0 ? r : ES_EXIT_OK;
 }
 
 const struct es_command es_command_explain = {
     .name = "explain",
-    .usage = "[-c FILE] [--fetch] [--json] [KEY ...]",
+    .usage = "[-c FILE] [--fetch] [--json] [--root DIR] [--deadline DUR] [KEY ...]",
     .summary = "tell which source gives a key, and what it shadows",
-    .help = "KEY is a key (db.password), a table (db), or the name of a variable in an output\n"
-            "(DB_PASSWORD); without one, all are told. Exits 66 where no source gives a KEY.",
+    .help =
+        "KEY is a key (db.password), a table (db), or the name of a variable in an output\n"
+        "(DB_PASSWORD); without one, all are told. Answers from the last set where there is one\n"
+        "of this configuration; --fetch asks the sources, and compares. Exits 66 where no source\n"
+        "gives a KEY.",
     .options = ES_ARG_CONFIG | ES_ARG_FETCH | ES_ARG_JSON | ES_ARG_ROOT | ES_ARG_DEADLINE,
     .max_rest = -1,
     .run = run,

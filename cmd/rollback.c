@@ -28,7 +28,7 @@ static int run(struct es_session *session, struct es_err *err)
 
 const struct es_command es_command_rollback = {
     .name = "rollback",
-    .usage = "[-c FILE] [--root DIR]",
+    .usage = "[-c FILE] [--root DIR] [--deadline DUR]",
     .summary = "publish the previous set and hold it",
     .help =
         "Puts the outputs of the previous set back. From then on `envsync sync` fetches nothing,\n"

@@ -111,9 +111,6 @@ void es_show_dry_run(const struct es_run *run)
                      : piece->unreadable && piece->target.old >= 0 ? " (what is there is not "
                                                                      "envsync's own)"
                                                                    : "");
-        if (es_target_owner_differs(&piece->target))
-            es_show_line("  ~ owner and mode %s -> %s", owner_of(&piece->target, is),
-                         owner_wanted(&piece->target, will));
         for (size_t j = 0; j < piece->n_changes; j++) {
             const struct es_change *change = &piece->changes[j];
 
@@ -122,6 +119,9 @@ void es_show_dry_run(const struct es_run *run)
             else
                 es_show_line("  %c %s", change->marker, change->name);
         }
+        if (es_target_owner_differs(&piece->target))
+            es_show_line("  ~ owner and mode %s -> %s", owner_of(&piece->target, is),
+                         owner_wanted(&piece->target, will));
     }
     dry_run_files(run);
 }

@@ -29,9 +29,16 @@ static void format_time(int64_t ms, char out[32])
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-static const char *state_of(const struct es_kept_source *kept)
+static const char *state_of(const struct work *work, size_t source)
 {
-    return kept->stale ? "stale" : kept->given ? "given" : "absent or skipped";
+    const struct es_manifest *set = &work->store.set;
+
+    for (size_t i = 0; i < set->n_sources; i++)
+        if (es_buf_is(&set->sources[i].name, work->config.sources[source].name))
+            return set->sources[i].stale   ? "stale"
+                   : set->sources[i].given ? "given"
+                                           : "absent or skipped";
+    return "unknown";
 }
 
 /* What a source's records are of: one version, or how many objects. */
@@ -67,12 +74,12 @@ static void show_text(const struct work *work)
         const struct es_before *before = &work->previous.sources[i];
 
         if (!before->kept) {
-            es_show_line("  source %s: nothing known", work->config.sources[i].name);
+            es_show_line("  source %s: %s", work->config.sources[i].name, state_of(work, i));
             continue;
         }
         format_version(before, text);
         es_show_line("  source %s: %s, %lld s old, %s", work->config.sources[i].name,
-                     state_of(before->kept), (long long)((now - before->fetched_ms) / 1000), text);
+                     state_of(work, i), (long long)((now - before->fetched_ms) / 1000), text);
     }
     es_show_line("  hold: %s", store->held ? "yes, since a rollback" : "no");
 }
@@ -87,7 +94,7 @@ static void json_sources(struct es_json *json, const struct work *work)
         struct es_value *item = es_json_item(json, list);
 
         es_json_text(json, item, "name", work->config.sources[i].name);
-        es_json_text(json, item, "state", before->kept ? state_of(before->kept) : "unknown");
+        es_json_text(json, item, "state", state_of(work, i));
         if (!before->kept)
             continue;
         format_version(before, text);

@@ -38,9 +38,6 @@ static size_t tell_files(const struct es_session *session, const struct es_mirro
         const struct es_file_result *result = &mirror->results[i];
 
         changed += result->state != ES_FILE_SAME;
-        /* Told where it was done: a run that completes a killed one removes too. */
-        if (result->state == ES_FILE_REMOVE)
-            continue;
         es_log_line(&session->log, result->state == ES_FILE_SAME ? ES_LEVEL_INFO : ES_LEVEL_NOTICE,
                     "%s: %s", result->path, es_show_file_state(result->state, false));
     }

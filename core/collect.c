@@ -131,7 +131,9 @@ static int copy_records(struct es_collecting *c, const struct es_before *before,
 /* What is known of a source: only for the very same address. */
 static const struct es_before *known(const struct es_collecting *c, uint32_t source)
 {
-    const struct es_before *before = c->plan->previous ? &c->plan->previous->sources[source] : NULL;
+    const struct es_before *before = c->plan->previous && c->plan->previous->sources
+                                         ? &c->plan->previous->sources[source]
+                                         : NULL;
 
     return before && before->kept &&
                    es_buf_equal(&before->kept->address, &c->fetched->sources[source].address)

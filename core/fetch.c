@@ -290,7 +290,8 @@ int es_fetch_all(const struct es_fetch_plan *plan, struct es_fetched *ret, struc
     int r = pending ? prepare(&fetched, plan, err) : es_nomem(err);
 
     if (r == 0)
-        r = es_surroundings_gather(plan->config, plan->process, &c.surroundings, err);
+        r = es_surroundings_gather(plan->config, plan->process, plan->own_names, &c.surroundings,
+                                   err);
     if (r == 0)
         r = fetch(&c, err);
     es_surroundings_done(&c.surroundings);

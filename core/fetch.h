@@ -32,6 +32,7 @@ struct es_fetch_plan {
     const struct es_config *config;
     const struct es_process *process;
     const struct es_previous *previous; /* what may be taken over, or NULL */
+    const struct es_value *own_names;   /* that the last run wrote, or NULL */
     const char *root;
     int64_t deadline;
     bool look;     /* a dry run: mirrored files are compared, not written */

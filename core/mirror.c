@@ -208,8 +208,7 @@ int es_mirror_data(struct es_mirror *m, uint32_t source, uint32_t id, const void
     return m->look ? 0 : es_temp_write(&s->temp, data, len, s->path, err);
 }
 
-static int add_result(struct es_mirror *m, uint32_t source, const char *path,
-                      enum es_file_state state)
+int es_mirror_tell(struct es_mirror *m, uint32_t source, const char *path, enum es_file_state state)
 {
     char *copy = strdup(path);
 
@@ -230,6 +229,14 @@ static int add_result(struct es_mirror *m, uint32_t source, const char *path,
     m->results[m->n_results++] =
         (struct es_file_result){.source = source, .path = copy, .state = state};
     return 0;
+}
+
+bool es_mirror_has(const struct es_mirror *m, const struct es_buf *path)
+{
+    for (size_t i = 0; i < m->n_files; i++)
+        if (es_buf_equal(&m->files[i].path, path))
+            return true;
+    return false;
 }
 
 static struct es_kept_file *add_file(struct es_mirror *m)
@@ -328,30 +335,12 @@ int es_mirror_end(struct es_mirror *m, uint32_t source, uint32_t id, struct es_e
     if (es_buf_puts(&file->path, s->path) < 0)
         return es_nomem(err);
     r = settle(m, s, &state, file, err);
-    if (r == 0 && add_result(m, source, s->path, state) < 0)
+    if (r == 0 && es_mirror_tell(m, source, s->path, state) < 0)
         r = es_nomem(err);
     file->object = s->object;
     s->object = (struct es_kept_object){0};
     stream_done(s);
     return r;
-}
-
-static bool has_result(const struct es_mirror *m, const char *path)
-{
-    for (size_t i = 0; i < m->n_results; i++)
-        if (strcmp(m->results[i].path, path) == 0)
-            return true;
-    return false;
-}
-
-int es_mirror_note_gone(struct es_mirror *m, uint32_t source, const struct es_kept_file *file,
-                        struct es_err *err)
-{
-    const char *path = es_buf_str(&file->path);
-
-    if (has_result(m, path) || !es_mirror_holds(m->config, m->root, source, file, INT64_MAX))
-        return 0;
-    return add_result(m, source, path, ES_FILE_REMOVE) < 0 ? es_nomem(err) : 0;
 }
 
 static void abandon(struct es_mirror *m, const struct es_kept_file *file)
@@ -428,7 +417,7 @@ int es_mirror_same(struct es_mirror *m, const struct es_kept_file *known, uint32
         return es_nomem(err);
     file->object = *object;
     *object = (struct es_kept_object){0};
-    return add_result(m, source, es_buf_str(&file->path), ES_FILE_SAME) < 0 ? es_nomem(err) : 0;
+    return es_mirror_tell(m, source, es_buf_str(&file->path), ES_FILE_SAME) < 0 ? es_nomem(err) : 0;
 }
 
 /* The same file: inode, size and time as the manifest says. */
@@ -453,7 +442,7 @@ bool es_mirror_holds(const struct es_config *config, const char *root, uint32_t 
            (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 <= published_ms;
 }
 
-static int repair(const struct es_place *place, const struct es_kept_file *file,
+static int repair(const struct es_place *place, const struct es_kept_file *file, bool *ret_repaired,
                   struct es_report *report, struct es_err *err)
 {
     const char *path = es_buf_str(&file->path);
@@ -469,8 +458,10 @@ static int repair(const struct es_place *place, const struct es_kept_file *file,
     r = es_give_owner(fd, &file->owner, path, err);
     if (r == 0 && fchmod(fd, file->owner.mode) < 0)
         r = es_write_failed(path, errno, "chmod", err);
-    if (r == 0)
+    if (r == 0) {
+        *ret_repaired = true;
         es_report_add(report, ES_LEVEL_NOTICE, "%s: owner or mode was wrong: repaired", path);
+    }
     return r;
 }
 
@@ -493,24 +484,12 @@ static int publish(const struct es_place *place, const struct es_kept_file *file
 }
 
 /* Only what is still as this program wrote it. */
-static void prune(const struct es_place *place, const struct es_kept_file *file,
-                  struct es_report *report)
+static void prune(const struct es_place *place, const struct es_kept_file *file)
 {
     struct stat st;
 
-    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_file(&st, file) &&
-        unlinkat(place->dir, place->base, 0) == 0)
-        es_report_add(report, ES_LEVEL_NOTICE, "%s: removed", es_buf_str(&file->path));
-}
-
-/* What is gone from one bucket says nothing of another, and where prune has come since, what the
- * source has now must be seen first: the commit then names what is gone. */
-static bool may_prune(const struct es_source *source, const struct es_kept_source *kept)
-{
-    ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
-
-    return source->mirror.prune && es_put_value(&configured, source->table) == 0 &&
-           es_buf_equal(&configured, &kept->configured);
+    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_file(&st, file))
+        unlinkat(place->dir, place->base, 0);
 }
 
 static const struct es_source *mirror_source(const struct es_config *config,
@@ -528,7 +507,8 @@ static const struct es_source *mirror_source(const struct es_config *config,
 }
 
 int es_mirror_publish(const struct es_config *config, const char *root,
-                      const struct es_manifest *set, struct es_report *report, struct es_err *err)
+                      const struct es_manifest *set, bool *ret_repaired, struct es_report *report,
+                      struct es_err *err)
 {
     for (size_t i = 0; i < set->n_files; i++) {
         const struct es_kept_file *file = &set->files[i];
@@ -538,17 +518,17 @@ int es_mirror_publish(const struct es_config *config, const char *root,
         int r;
 
         /* Only what the configuration still names. */
-        if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
+        if (!source || (file->gone && !source->mirror.prune))
             continue;
         r = walk_to(config, root, number, false, es_buf_str(&file->path), &place, err);
         if (r < 0)
             return r;
         if (file->gone)
-            prune(&place, file, report);
+            prune(&place, file);
         else if (file->temp.len > 0)
             r = publish(&place, file, err);
         if (r == 0 && !file->gone)
-            r = repair(&place, file, report, err);
+            r = repair(&place, file, ret_repaired, report, err);
         if (r == -ENOENT)
             r = 0;
         if (r < 0)

@@ -57,10 +57,12 @@ int es_mirror_drop(struct es_mirror *mirror, uint32_t source, uint32_t id, struc
 int es_mirror_same(struct es_mirror *mirror, const struct es_kept_file *file, uint32_t source,
                    struct es_kept_object *object, struct es_err *err);
 
-/* A file of an earlier set that its source was seen not to have: told as removed, where it is still
- * there as it was written and nothing took its place. Comes after all frames of the source. */
-int es_mirror_note_gone(struct es_mirror *mirror, uint32_t source, const struct es_kept_file *file,
-                        struct es_err *err);
+/* Is there a file of this path in what this run got? */
+bool es_mirror_has(const struct es_mirror *mirror, const struct es_buf *path);
+
+/* Adds what became of a path. -ENOMEM. */
+int es_mirror_tell(struct es_mirror *mirror, uint32_t source, const char *path,
+                   enum es_file_state state);
 
 /* Is the file on disk still the one that the manifest means? `published_ms`: when the set was; a
  * file whose inode was changed later counts for nothing. */
@@ -69,6 +71,7 @@ bool es_mirror_holds(const struct es_config *config, const char *root, uint32_t 
 
 /* Puts staged files in their places, repairs owners and modes, and removes those of `gone`. */
 int es_mirror_publish(const struct es_config *config, const char *root,
-                      const struct es_manifest *set, struct es_report *report, struct es_err *err);
+                      const struct es_manifest *set, bool *ret_repaired, struct es_report *report,
+                      struct es_err *err);
 
 #endif

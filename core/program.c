@@ -36,12 +36,25 @@ static char **environment(const struct es_need *need, const struct es_process *p
     return list;
 }
 
-/* In the child. The timer outlives exec(): a program that does not end is ended by SIGALRM. */
-static void become(const struct es_need *need, const struct es_process *process, int out,
-                   const struct es_identity *id, int64_t ms)
+/* The timer outlives exec(): a program that does not end is ended by SIGALRM, whatever envsync's
+ * caller has ignored or blocked. */
+static void limit_time(int64_t ms)
 {
     const struct itimerval timer = {
         .it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 + 1}};
+    sigset_t alarm;
+
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    signal(SIGALRM, SIG_DFL);
+    sigprocmask(SIG_UNBLOCK, &alarm, NULL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* In the child. */
+static void become(const struct es_need *need, const struct es_process *process, int out,
+                   const struct es_identity *id, int64_t ms)
+{
     char **env = environment(need, process);
     struct es_err err;
 
@@ -54,7 +67,7 @@ static void become(const struct es_need *need, const struct es_process *process,
         fprintf(stderr, "envsync: %s\n", err.msg);
         _exit(77);
     }
-    setitimer(ITIMER_REAL, &timer, NULL);
+    limit_time(ms);
     execve(need->path, (char **)need->argv, env);
     fprintf(stderr, "envsync: %s: %s\n", need->path, strerror(errno));
     _exit(errno == ENOENT ? 127 : 126);

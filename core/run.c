@@ -9,7 +9,7 @@
 
 /* A secret never outlives its target's medium: what feeds a target below /run stays in /run,
  * unless the configuration allows it to rest on disk. */
-static bool source_on_disk(const struct es_config *config, size_t source)
+bool es_source_rests(const struct es_config *config, size_t source)
 {
     bool feeds_disk =
         config->sources[source].mirrors && !es_path_is_volatile(config->sources[source].mirror.dir);
@@ -37,7 +37,7 @@ bool es_config_has_disk(const struct es_config *config)
         if (output_on_disk(config, &config->outputs[i]))
             return true;
     for (size_t i = 0; i < config->n_sources; i++)
-        if (source_on_disk(config, i))
+        if (es_source_rests(config, i))
             return true;
     return false;
 }
@@ -61,7 +61,7 @@ static const struct es_output *output_of(const struct es_config *config,
 static int republish_output(struct es_run *run, const struct es_run_options *options, size_t number,
                             struct es_report *report, struct es_err *err)
 {
-    const struct es_kept_output *kept = &run->store.set.outputs[number];
+    const struct es_kept_output *kept = &run->memory.store.set.outputs[number];
     const struct es_output *output = output_of(&run->config, kept);
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     ES_CLEANUP(es_target_done) struct es_target target = ES_TARGET_INIT;
@@ -70,7 +70,7 @@ static int republish_output(struct es_run *run, const struct es_run_options *opt
 
     if (!output)
         return 0;
-    r = es_store_read(&run->store, run->store.current, half_of(kept->on_disk),
+    r = es_store_read(&run->memory.store, run->memory.store.current, half_of(kept->on_disk),
                       es_output_file(number).text, &text, NULL, err);
     /* Lost with an earlier boot: rendered again, or fetched. */
     if (r == -ENOENT)
@@ -99,10 +99,11 @@ static int republish(struct es_run *run, const struct es_run_options *options,
     run->restored = calloc(run->config.n_outputs + 1, sizeof *run->restored);
     if (!run->restored)
         return es_nomem(err);
-    for (size_t i = 0; r == 0 && i < run->store.set.n_outputs; i++)
+    for (size_t i = 0; r == 0 && i < run->memory.store.set.n_outputs; i++)
         r = republish_output(run, options, i, report, err);
     if (r == 0)
-        r = es_mirror_publish(&run->config, options->root, &run->store.set, report, err);
+        r = es_mirror_publish(&run->config, options->root, &run->memory.store.set, &run->repaired,
+                              report, err);
     if (r < 0)
         es_context(err, "output");
     return r;
@@ -126,7 +127,7 @@ static int fill_sources(const struct es_run *run, struct es_manifest *m)
 
         *to = *from;
         *from = (struct es_kept_source){0};
-        to->on_disk = source_on_disk(config, m->n_sources);
+        to->on_disk = es_source_rests(config, m->n_sources);
         to->given = state == ES_SOURCE_GIVEN || state == ES_SOURCE_STALE;
         to->stale = state == ES_SOURCE_STALE;
         if (state == ES_SOURCE_SKIPPED || state == ES_SOURCE_STALE)
@@ -154,14 +155,6 @@ static int fill_outputs(const struct es_run *run, struct es_manifest *m)
     return 0;
 }
 
-static bool has_path(const struct es_manifest *m, const struct es_buf *path)
-{
-    for (size_t i = 0; i < m->n_files; i++)
-        if (es_buf_equal(&m->files[i].path, path))
-            return true;
-    return false;
-}
-
 static int copy_gone(struct es_manifest *m, uint32_t source, const struct es_kept_file *old)
 {
     struct es_kept_file *file = es_manifest_add_file(m);
@@ -178,38 +171,14 @@ static int copy_gone(struct es_manifest *m, uint32_t source, const struct es_kep
     return es_buf_append(&file->path, old->path.data, old->path.len);
 }
 
-/* Do the files of an earlier set come from the same place? Addresses that facts completed are
- * compared as they were resolved; all others may differ in `prune`. */
-static bool is_base(const struct es_source *source, const struct es_kept_source *now,
-                    const struct es_kept_source *before)
-{
-    return es_buf_equal(&now->address, &before->address) ||
-           (es_buf_equal(&now->address, &now->configured) &&
-            es_buf_equal(&before->address, &before->configured) && es_source_is_as(source, before));
-}
-
 /* What was mirrored once and is no longer there is remembered, for a prune now or later. */
 static int fill_gone(const struct es_run *run, struct es_manifest *m)
 {
-    const struct es_manifest *old = &run->store.set;
+    const struct es_manifest *old = &run->memory.store.set;
 
-    for (size_t i = 0; run->store.usable && i < old->n_files; i++) {
-        const struct es_kept_file *file = &old->files[i];
-        uint32_t source = 0;
-
-        while (source < m->n_sources &&
-               (!run->config.sources[source].mirrors ||
-                !es_buf_equal(&m->sources[source].name, &old->sources[file->source].name)))
-            source++;
-        if (source == m->n_sources || has_path(m, &file->path) ||
-            run->fetched.states[source] != ES_SOURCE_GIVEN ||
-            !is_base(&run->config.sources[source], &m->sources[source],
-                     &old->sources[file->source]) ||
-            !es_mirror_holds(&run->config, run->set.root, source, file, INT64_MAX))
-            continue;
-        if (copy_gone(m, source, file) < 0)
+    for (size_t i = 0; run->gone && i < old->n_files; i++)
+        if (run->gone[i] >= 0 && copy_gone(m, (uint32_t)run->gone[i], &old->files[i]) < 0)
             return -ENOMEM;
-    }
     return 0;
 }
 
@@ -271,7 +240,7 @@ static int same_manifest(const struct es_run *run, const struct es_manifest *m, 
     int r = es_manifest_encode(m, &a);
 
     if (r == 0)
-        r = es_manifest_encode(&run->store.set, &b);
+        r = es_manifest_encode(&run->memory.store.set, &b);
     *ret = es_buf_equal(&a, &b);
     return r;
 }
@@ -282,8 +251,8 @@ static bool same_file(const struct es_run *run, bool on_disk, const char *name,
     ES_CLEANUP(es_buf_done) struct es_buf old = {0};
     struct es_err ignored;
 
-    return es_store_read(&run->store, run->store.current, half_of(on_disk), name, &old, NULL,
-                         &ignored) == 0 &&
+    return es_store_read(&run->memory.store, run->memory.store.current, half_of(on_disk), name,
+                         &old, NULL, &ignored) == 0 &&
            es_buf_equal(&old, text);
 }
 
@@ -291,12 +260,13 @@ static bool same_file(const struct es_run *run, bool on_disk, const char *name,
 static int keep_text(struct es_run *run, size_t number, struct es_err *err)
 {
     struct es_piece *piece = &run->set.pieces[number];
-    const struct es_manifest *old = &run->store.set;
+    const struct es_manifest *old = &run->memory.store.set;
 
     for (size_t i = 0; i < old->n_outputs; i++)
         if (es_buf_is(&old->outputs[i].path, piece->output->path)) {
-            int r = es_store_read(&run->store, run->store.current, half_of(old->outputs[i].on_disk),
-                                  es_output_file(i).text, &piece->text, NULL, err);
+            int r = es_store_read(&run->memory.store, run->memory.store.current,
+                                  half_of(old->outputs[i].on_disk), es_output_file(i).text,
+                                  &piece->text, NULL, err);
 
             return r == -ENOENT ? 0 : r;
         }
@@ -306,7 +276,7 @@ static int keep_text(struct es_run *run, size_t number, struct es_err *err)
 static bool unchanged(const struct es_run *run, const struct es_manifest *m,
                       const struct es_buf *texts)
 {
-    bool same = run->store.usable && !run->store.run_lost;
+    bool same = run->memory.store.usable && !run->memory.store.run_lost;
 
     if (same && same_manifest(run, m, &same) < 0)
         return false;
@@ -322,29 +292,32 @@ static void touch(struct es_run *run)
 {
     for (size_t i = 0; i < run->config.n_sources; i++)
         if (run->fetched.states[i] == ES_SOURCE_GIVEN)
-            es_store_touch_file(&run->store, half_of(run->store.set.sources[i].on_disk),
+            es_store_touch_file(&run->memory.store,
+                                half_of(run->memory.store.set.sources[i].on_disk),
                                 es_source_file(i).text);
-    es_store_touch(&run->store);
+    es_store_touch(&run->memory.store);
 }
 
 static int stage(struct es_run *run, const struct es_manifest *m, const struct es_buf *texts,
                  struct es_err *err)
 {
-    int r = es_store_begin(&run->store, err);
+    int r = es_store_begin(&run->memory.store, err);
 
     for (size_t i = 0; r == 0 && i < m->n_sources; i++)
-        r = es_store_write(&run->store, half_of(m->sources[i].on_disk), es_source_file(i).text,
-                           es_buf_str(&texts[i]), texts[i].len, run->fetched.fetched_ms[i], err);
+        r = es_store_write(&run->memory.store, half_of(m->sources[i].on_disk),
+                           es_source_file(i).text, es_buf_str(&texts[i]), texts[i].len,
+                           run->fetched.fetched_ms[i], err);
     for (size_t i = 0; r == 0 && i < m->n_outputs; i++)
-        r = es_store_write(&run->store, half_of(m->outputs[i].on_disk), es_output_file(i).text,
-                           es_buf_str(&run->set.pieces[i].text), run->set.pieces[i].text.len, 0,
-                           err);
+        r = es_store_write(&run->memory.store, half_of(m->outputs[i].on_disk),
+                           es_output_file(i).text, es_buf_str(&run->set.pieces[i].text),
+                           run->set.pieces[i].text.len, 0, err);
     if (r < 0)
         es_context(err, "state of %s", run->config.name);
     return r;
 }
 
-/* Staged files that no committed manifest names are nobody's. */
+/* Staged files that no committed manifest names are nobody's. Those of one that `current` names are
+ * the next run's to publish. */
 static void give_back(struct es_run *run, struct es_manifest *m)
 {
     run->fetched.mirror.files = m->files;
@@ -359,10 +332,11 @@ static int publish(struct es_run *run, const struct es_run_options *options,
     int r = es_set_write(&run->set, err);
 
     if (r == 0)
-        r = es_mirror_publish(&run->config, options->root, &run->store.set, report, err);
+        r = es_mirror_publish(&run->config, options->root, &run->memory.store.set, &run->repaired,
+                              report, err);
     if (r == 0) {
-        es_store_published(&run->store);
-        es_store_sweep(&run->store);
+        es_store_published(&run->memory.store);
+        es_store_sweep(&run->memory.store);
     }
     return r;
 }
@@ -387,10 +361,10 @@ static int commit(struct es_run *run, const struct es_run_options *options,
     if (r == 0)
         r = stage(run, &m, texts, err);
     if (r == 0)
-        r = es_store_commit(&run->store, &m, err);
+        r = es_store_commit(&run->memory.store, &m, err);
     if (r < 0) {
-        give_back(run, &m);
-        es_store_abandon(&run->store);
+        if (es_store_abandon(&run->memory.store))
+            give_back(run, &m);
         return r;
     }
     return publish(run, options, report, err);
@@ -400,10 +374,10 @@ static int commit(struct es_run *run, const struct es_run_options *options,
 
 static bool is_fresh(const struct es_run *run)
 {
-    int64_t age = es_now_ms() - run->store.succeeded_ms;
+    int64_t age = es_now_ms() - run->memory.store.succeeded_ms;
 
     return run->config.fresh_for > 0 && age >= 0 && age < run->config.fresh_for &&
-           run->store.set.complete && es_set_is_of(&run->config, &run->store);
+           run->memory.store.set.complete && es_set_is_of(&run->config, &run->memory.store);
 }
 
 /* The previous set becomes the present one, and is held. What it mirrored was replaced in place and
@@ -412,25 +386,26 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
                      struct es_report *report, struct es_err *err)
 {
     char current[ES_SET_ID + 1], previous[ES_SET_ID + 1];
-    bool had_files = run->store.set.n_files > 0;
+    bool had_files = run->memory.store.set.n_files > 0;
     int r;
 
-    memcpy(current, run->store.current, sizeof current);
-    memcpy(previous, run->store.previous, sizeof previous);
-    if (!run->store.usable || previous[0] == '\0')
-        return es_fail(err, ES_ABSENT, ENOENT, "%s has no earlier set to roll back to",
+    /* Before anything is changed: one that cannot be published must not become the present one. */
+    r = es_store_can_go_back(&run->memory.store, err);
+    if (r == 0)
+        return es_fail(err, ES_ABSENT, ENOENT,
+                       "%s has no earlier set to roll back to; what lay below /run goes with each "
+                       "boot",
                        run->config.name);
-    r = es_store_point(&run->store, previous, current, true, err);
-    es_store_done(&run->store);
-    run->store = (struct es_store)ES_STORE_INIT;
+    if (r < 0)
+        return r;
+    memcpy(current, run->memory.store.current, sizeof current);
+    memcpy(previous, run->memory.store.previous, sizeof previous);
+    r = es_store_point(&run->memory.store, previous, current, true, err);
+    es_store_done(&run->memory.store);
+    run->memory.store = (struct es_store)ES_STORE_INIT;
     if (r == 0)
         r = es_store_open(&run->config, options->root, true, es_config_has_disk(&run->config),
-                          &run->store, report, err);
-    if (r == 0 && (!run->store.usable || run->store.run_lost))
-        return es_fail(err, ES_ABSENT, ENOENT,
-                       "the earlier set of %s did not survive the last boot; `envsync sync "
-                       "--release` fetches anew",
-                       run->config.name);
+                          &run->memory.store, report, err);
     if (r == 0)
         r = republish(run, options, report, err);
     if (r == 0 && had_files)
@@ -451,21 +426,51 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
     if (run->lock < 0)
         return run->lock;
     r = es_store_open(&run->config, options->root, true, es_config_has_disk(&run->config),
-                      &run->store, report, err);
-    if (r == 0 && options->release && run->store.held)
-        r = es_store_point(&run->store, run->store.current, run->store.previous, false, err);
+                      &run->memory.store, report, err);
+    /* At once, because this run may end before it comes to what it writes. */
+    if (r == 0) {
+        es_store_sweep(&run->memory.store);
+        es_set_sweep(&run->config, options->root);
+    }
+    if (r == 0 && options->release && run->memory.store.held)
+        r = es_store_point(&run->memory.store, run->memory.store.current,
+                           run->memory.store.previous, false, err);
     if (r == 0 && options->rollback)
         return roll_back(run, options, report, err);
-    if (r == 0 && run->store.usable)
+    if (r == 0 && run->memory.store.usable)
         r = republish(run, options, report, err);
     if (r < 0)
         return r;
-    run->end = run->store.usable && run->store.held ? ES_RUN_HELD
-               : !options->fresh && is_fresh(run)   ? ES_RUN_FRESH
-                                                    : ES_RUN_DONE;
+    run->end = run->memory.store.usable && run->memory.store.held      ? ES_RUN_HELD
+               : !options->fresh && !options->release && is_fresh(run) ? ES_RUN_FRESH
+                                                                       : ES_RUN_DONE;
+    /* No exit status of success for outputs that are not there, and no newer set behind the back of
+     * who went back on purpose. */
+    if (run->end == ES_RUN_HELD && es_store_outputs_lost(&run->memory.store))
+        return es_fail(
+            err, ES_ABSENT, ENOENT,
+            "the set that a rollback of %s holds went with an earlier boot; `envsync sync "
+            "--release` fetches anew",
+            run->config.name);
     if (run->end != ES_RUN_DONE)
         return 0;
-    return es_previous_load(&run->config, options->root, &run->store, &run->previous, err);
+    return es_previous_load(&run->config, options->root, &run->memory.store, &run->memory.previous,
+                            err);
+}
+
+/* A dry run takes no lock and changes nothing; what it may read of the state it uses as a run
+ * would. */
+static int look(struct es_run *run, const struct es_run_options *options, struct es_report *report,
+                struct es_err *err)
+{
+    int r = es_memory_look(&run->config, options->root, &run->memory, err);
+
+    if (r == 0 && run->memory.store.usable && run->memory.store.held)
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "%s is held since a rollback: a run would fetch nothing before `envsync sync "
+                      "--release`",
+                      run->config.name);
+    return r;
 }
 
 static bool files_differ(const struct es_mirror *mirror)
@@ -481,7 +486,8 @@ static int fetch(struct es_run *run, const struct es_run_options *options, struc
 {
     const struct es_fetch_plan plan = {.config = &run->config,
                                        .process = options->process,
-                                       .previous = options->dry ? NULL : &run->previous,
+                                       .previous = &run->memory.previous,
+                                       .own_names = &run->own_names,
                                        .root = options->root,
                                        .deadline = options->deadline,
                                        .look = options->dry,
@@ -493,50 +499,46 @@ static int fetch(struct es_run *run, const struct es_run_options *options, struc
     return es_fetch_all(&plan, &run->fetched, report, err);
 }
 
-static int note_gone(struct es_run *run, const struct es_store *store, struct es_err *err)
+static int same_source(const struct es_run *run, const struct es_buf *name)
 {
-    const struct es_manifest *old = &store->set;
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && store->usable && i < old->n_files; i++) {
-        const struct es_kept_source *kept = &old->sources[old->files[i].source];
-        uint32_t source = 0;
-
-        while (source < run->config.n_sources &&
-               !es_buf_is(&kept->name, run->config.sources[source].name))
-            source++;
-        if (source < run->config.n_sources && run->config.sources[source].mirrors &&
-            run->config.sources[source].mirror.prune &&
-            run->fetched.states[source] == ES_SOURCE_GIVEN &&
-            is_base(&run->config.sources[source], &run->fetched.sources[source], kept))
-            r = es_mirror_note_gone(&run->fetched.mirror, source, &old->files[i], err);
-    }
-    return r;
+    for (size_t i = 0; i < run->config.n_sources; i++)
+        if (run->config.sources[i].mirrors && es_buf_is(name, run->config.sources[i].name))
+            return (int)i;
+    return -1;
 }
 
-static bool may_prune(const struct es_config *config)
+/* The source that mirrored a file of the last set and gives it no more, or -1. Only what is still
+ * as it was written counts: what somebody else put there is not ours to remove. */
+static int gone_from(const struct es_run *run, const char *root, const struct es_kept_file *file)
 {
-    for (size_t i = 0; i < config->n_sources; i++)
-        if (config->sources[i].mirrors && config->sources[i].mirror.prune)
-            return true;
-    return false;
+    const struct es_kept_source *was = &run->memory.store.set.sources[file->source];
+    int source = same_source(run, &was->name);
+
+    if (source < 0 || run->fetched.states[source] != ES_SOURCE_GIVEN ||
+        !es_buf_equal(&run->fetched.sources[source].address, &was->address) ||
+        es_mirror_has(&run->fetched.mirror, &file->path) ||
+        !es_mirror_holds(&run->config, root, (uint32_t)source, file, INT64_MAX))
+        return -1;
+    return source;
 }
 
-/* What a prune removes is told like every other change. A dry run only looks at the state; who may
- * not do that is told what else would change. */
-static int note_pruned(struct es_run *run, const struct es_run_options *options, struct es_err *err)
+static int find_gone(struct es_run *run, const char *root, struct es_err *err)
 {
-    ES_CLEANUP(es_store_done) struct es_store store = ES_STORE_INIT;
-    ES_CLEANUP(es_report_done) struct es_report ignored_report = {0};
-    struct es_err ignored;
-    int r;
+    const struct es_manifest *old = &run->memory.store.set;
 
-    if (!may_prune(&run->config))
+    if (!run->memory.store.usable)
         return 0;
-    if (!options->dry)
-        return note_gone(run, &run->store, err);
-    r = es_store_open(&run->config, options->root, false, false, &store, &ignored_report, &ignored);
-    return r == 0 ? note_gone(run, &store, err) : 0;
+    run->gone = calloc(old->n_files + 1, sizeof *run->gone);
+    if (!run->gone)
+        return es_nomem(err);
+    for (size_t i = 0; i < old->n_files; i++) {
+        run->gone[i] = gone_from(run, root, &old->files[i]);
+        if (run->gone[i] >= 0 && run->config.sources[run->gone[i]].mirror.prune &&
+            es_mirror_tell(&run->fetched.mirror, (uint32_t)run->gone[i],
+                           es_buf_str(&old->files[i].path), ES_FILE_REMOVE) < 0)
+            return es_nomem(err);
+    }
+    return 0;
 }
 
 static int merge(struct es_run *run, const struct es_run_options *options, struct es_report *report,
@@ -550,10 +552,10 @@ static int merge(struct es_run *run, const struct es_run_options *options, struc
     if (r == 0)
         r = es_set_diff(&run->set, &run->config, err);
     if (r == 0)
-        r = note_pruned(run, options, err);
+        r = find_gone(run, options->root, err);
     for (size_t i = 0; run->restored && i < run->set.n; i++)
         run->set.pieces[i].restored = run->restored[i];
-    run->differs = es_set_differs(&run->set) || files_differ(&run->fetched.mirror);
+    run->differs = es_set_differs(&run->set) || run->repaired || files_differ(&run->fetched.mirror);
     return r;
 }
 
@@ -561,11 +563,13 @@ int es_run(struct es_run *run, const struct es_run_options *options, struct es_r
            struct es_err *err)
 {
     struct es_buf *texts = NULL;
-    int r = options->dry ? 0 : begin(run, options, report, err);
+    int r = options->dry ? look(run, options, report, err) : begin(run, options, report, err);
 
     if (r < 0 || run->end != ES_RUN_DONE)
         return r;
-    r = fetch(run, options, report, err);
+    r = es_memory_names(&run->config, &run->memory.store, &run->own_names, err);
+    if (r == 0)
+        r = fetch(run, options, report, err);
     if (r == 0 && !options->dry)
         r = encode_sources(run, &texts, err);
     if (r == 0)
@@ -581,9 +585,10 @@ void es_run_done(struct es_run *run)
     es_set_done(&run->set);
     es_tree_done(&run->tree);
     es_fetched_done(&run->fetched);
-    es_previous_done(&run->previous);
-    es_store_done(&run->store);
+    es_memory_done(&run->memory);
+    es_value_done(&run->own_names);
     es_config_done(&run->config);
     es_close(&run->lock);
     free(run->restored);
+    free(run->gone);
 }

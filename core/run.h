@@ -11,6 +11,7 @@
 
 #include "commit/store.h"
 #include "fetch.h"
+#include "memory.h"
 #include "set.h"
 
 struct es_run_options {
@@ -36,24 +37,29 @@ enum es_run_end {
 struct es_run {
     struct es_config config;
     int lock;
-    struct es_store store;
-    struct es_previous previous;
+    struct es_memory memory; /* the present set, and what it knows */
+    struct es_value own_names;
     struct es_fetched fetched;
     struct es_tree tree;
     struct es_set set;
     enum es_run_end end;
     enum es_target_state *restored; /* by output, what the republishing put right */
+    int *gone;                      /* by file of the last set: who gives it no more, or -1 */
     bool differs;                   /* outputs or mirrored files */
+    bool repaired;                  /* mirrored files had a wrong owner or mode */
 };
 #define ES_RUN_INIT                                                                                \
     {                                                                                              \
-        .lock = -1, .store = ES_STORE_INIT                                                         \
+        .lock = -1, .memory = ES_MEMORY_INIT                                                       \
     }
 
 /* The configuration must be loaded. */
 int es_run(struct es_run *run, const struct es_run_options *options, struct es_report *report,
            struct es_err *err);
 void es_run_done(struct es_run *run);
+
+/* May the records of a source rest on disk? */
+bool es_source_rests(const struct es_config *config, size_t source);
 
 /* Does this configuration keep anything on disk, beside what it writes? */
 bool es_config_has_disk(const struct es_config *config);

@@ -99,6 +99,20 @@ int es_set_open_target(const struct es_config *config, const struct es_output *o
     return es_target_open(&g.walk, wanted, ret, err);
 }
 
+void es_set_sweep(const struct es_config *config, const char *root)
+{
+    struct es_err ignored;
+    struct ground g;
+
+    for (size_t i = 0; i < config->n_outputs; i++) {
+        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+
+        survey(&g, config, &config->outputs[i], root, true);
+        if (es_walk_to(&g.walk, config->outputs[i].path, &place, &ignored) == 0)
+            es_temp_sweep(&place, NULL);
+    }
+}
+
 static int prepare(struct es_set *set, const struct es_config *config, const struct es_tree *tree,
                    const struct es_fetched *fetched, bool look, struct es_report *report,
                    struct es_err *err)

@@ -45,6 +45,9 @@ int es_set_open_target(const struct es_config *config, const struct es_output *o
                        const char *root, const struct es_wanted *wanted, struct es_target *ret,
                        struct es_err *err);
 
+/* Removes what a killed run left beside the outputs. Needs the lock. */
+void es_set_sweep(const struct es_config *config, const char *root);
+
 /* Writes temporary files beside all targets that will be replaced. */
 int es_set_stage(struct es_set *set, struct es_err *err);
 

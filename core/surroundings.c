@@ -22,8 +22,24 @@ static int take(const struct es_process *process, const char *name, struct es_va
     return r < 0 ? r : es_value_set_string(&entry->value, value, strlen(value));
 }
 
+static bool listed(const struct es_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->env.n; i++)
+        if (strcmp(config->env.items[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* AWS's own variables count, unless envsync itself has written them; any other has to be listed. */
+static bool may_count(const struct es_config *config, const char *name, const struct es_value *own)
+{
+    return listed(config, name) ||
+           (strncmp(name, "AWS_", 4) == 0 && !(own && es_table_get(own, name)));
+}
+
 int es_surroundings_gather(const struct es_config *config, const struct es_process *process,
-                           struct es_surroundings *ret, struct es_err *err)
+                           const struct es_value *own, struct es_surroundings *ret,
+                           struct es_err *err)
 {
     ES_CLEANUP(es_surroundings_done) struct es_surroundings s = {0};
     const struct passwd *user;
@@ -33,7 +49,7 @@ int es_surroundings_gather(const struct es_config *config, const struct es_proce
         const char *const *name = config->sources[i].provider->environment;
 
         for (; name && *name; name++)
-            if (take(process, *name, &s.environment) < 0)
+            if (may_count(config, *name, own) && take(process, *name, &s.environment) < 0)
                 return es_nomem(err);
     }
     /* Never $HOME: on an ExecStartPre=! line it is the app's. */

@@ -4,7 +4,10 @@
 
 #include "config.h"
 
+/* `own`: names that the last run wrote, as a table, or NULL; they count only where `env` lists
+ * them. */
 int es_surroundings_gather(const struct es_config *config, const struct es_process *process,
-                           struct es_surroundings *ret, struct es_err *err);
+                           const struct es_value *own, struct es_surroundings *ret,
+                           struct es_err *err);
 
 #endif

@@ -228,9 +228,10 @@ static int add_before(struct es_value *table, const struct es_before *before)
 static int add_source(struct es_value *list, const struct es_asked *asked, uint32_t number)
 {
     const struct es_source *source = &asked->config->sources[number];
-    const struct es_before *before = asked->previous && asked->previous->sources[number].kept
-                                         ? &asked->previous->sources[number]
-                                         : NULL;
+    const struct es_before *before =
+        asked->previous && asked->previous->sources && asked->previous->sources[number].kept
+            ? &asked->previous->sources[number]
+            : NULL;
     struct es_value *table;
     struct es_entry *options;
     int r = es_list_add(list, &table);

@@ -162,12 +162,21 @@ static bool has_run_half(const struct es_manifest *set)
     return false;
 }
 
+/* Is what the set has below /run there? */
+static bool run_half_is_there(const struct es_store *store, const char *id,
+                              const struct es_manifest *set)
+{
+    int dir = store->halves[ES_HALF_RUN].dir;
+    struct stat st;
+
+    return !has_run_half(set) || (dir >= 0 && fstatat(dir, id, &st, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
 /* Is the loaded set one that this run may build on? */
 static int judge(struct es_store *store, const struct es_config *config, struct es_report *report,
                  struct es_err *err)
 {
     ES_CLEANUP(es_manifest_done) struct es_manifest now = {0};
-    struct stat st;
 
     if (es_manifest_bind(&now, config) < 0)
         return es_nomem(err);
@@ -179,9 +188,7 @@ static int judge(struct es_store *store, const struct es_config *config, struct 
     if (!es_buf_equal(&store->set.machine_id, &now.machine_id))
         return 0;
     store->usable = true;
-    if (!has_run_half(&store->set) ||
-        (store->halves[ES_HALF_RUN].dir >= 0 &&
-         fstatat(store->halves[ES_HALF_RUN].dir, store->current, &st, AT_SYMLINK_NOFOLLOW) == 0))
+    if (run_half_is_there(store, store->current, &store->set))
         return 0;
     store->run_lost = true;
     if (es_buf_equal(&store->set.boot_id, &now.boot_id)) {
@@ -192,6 +199,31 @@ static int judge(struct es_store *store, const struct es_config *config, struct 
                       config->name);
     }
     return 0;
+}
+
+int es_store_can_go_back(const struct es_store *store, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    ES_CLEANUP(es_manifest_done) struct es_manifest set = {0};
+    int r = store->usable && store->previous[0]
+                ? es_store_read(store, store->previous, pointer_half(store), "manifest", &text,
+                                NULL, err)
+                : -ENOENT;
+
+    if (r == 0)
+        r = es_manifest_decode(es_buf_str(&text), text.len, &set);
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    return r == 0 && es_buf_equal(&set.machine_id, &store->set.machine_id) &&
+           run_half_is_there(store, store->previous, &set);
+}
+
+bool es_store_outputs_lost(const struct es_store *store)
+{
+    for (size_t i = 0; store->run_lost && i < store->set.n_outputs; i++)
+        if (!store->set.outputs[i].on_disk)
+            return true;
+    return false;
 }
 
 static int load(struct es_store *store, const struct es_config *config, struct es_report *report,
@@ -327,16 +359,16 @@ int es_store_point(struct es_store *store, const char *id, const char *previous,
     char text[64];
     int n = snprintf(text, sizeof text, "%s %s %s\n", id, *previous ? previous : "-",
                      held ? "held" : "-");
-    int r = put_file(store->halves[half].dir, "current", text, (size_t)n, 0, err);
+    /* Its time is that of the last success: a rollback is none. */
+    int64_t ms = strcmp(id, store->begun) == 0 ? 0 : store->succeeded_ms;
+    int r = put_file(store->halves[half].dir, "current", text, (size_t)n, ms, err);
 
-    if (r == 0)
-        r = es_sync_directory(store->halves[half].dir, "state", err);
     if (r < 0)
         return r;
     memmove(store->previous, previous, strlen(previous) + 1);
     memmove(store->current, id, strlen(id) + 1);
     store->held = held;
-    return 0;
+    return es_sync_directory(store->halves[half].dir, "state", err);
 }
 
 int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct es_err *err)
@@ -404,12 +436,15 @@ static void remove_set(int parent, const char *id)
     unlinkat(parent, id, AT_REMOVEDIR);
 }
 
-void es_store_abandon(struct es_store *store)
+bool es_store_abandon(struct es_store *store)
 {
+    if (store->begun[0] && strcmp(store->begun, store->current) == 0)
+        return false;
     for (enum es_half half = 0; store->begun[0] && half < ES_HALVES; half++)
         if (store->halves[half].dir >= 0)
             remove_set(store->halves[half].dir, store->begun);
     store->begun[0] = '\0';
+    return true;
 }
 
 static void sweep_half(const struct es_store *store, enum es_half half)

@@ -56,12 +56,22 @@ int es_store_write(struct es_store *store, enum es_half half, const char *name, 
 /* Makes what was begun the present set. The manifest is taken over by the store. */
 int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct es_err *err);
 
-/* Removes what was begun and will not be committed. */
-void es_store_abandon(struct es_store *store);
+/* Removes what was begun and will not be committed. False, and nothing is removed, where `current`
+ * names it already and only the fsync behind that failed: which of the two survives a power loss
+ * is not known then, so both stay, and the next run goes on with the one that it finds. */
+bool es_store_abandon(struct es_store *store);
 
-/* Points to another generation that is there, held or not. */
+/* Points to another generation that is there, held or not. After a failure, too, store->current
+ * says what `current` names. */
 int es_store_point(struct es_store *store, const char *id, const char *previous, bool held,
                    struct es_err *err);
+
+/* 1 where the previous set is there and whole, so that it may become the present one; 0, or
+ * negative. */
+int es_store_can_go_back(const struct es_store *store, struct es_err *err);
+
+/* Did outputs of the present set go with an earlier boot, so that it cannot be published whole? */
+bool es_store_outputs_lost(const struct es_store *store);
 
 /* A run that changed nothing: its time, and that of a file of the present set. No byte is written.
  */

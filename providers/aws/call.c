@@ -198,6 +198,7 @@ static int sign(struct call *call, const struct es_aws_request *request, struct 
         .now = es_aws_now(aws->shared),
     };
 
+    call->offset = aws->shared->offset;
     if (!aws->creds)
         return es_aws_target(&out->target, request->path, request->query, request->n_query, err);
     scope.keys = es_aws_creds_keys(aws->creds);
@@ -388,7 +389,9 @@ static struct es_aws_answer judge(const struct call *call, const struct es_http_
     date = es_http_header(answer, "date");
     if (answer->verified && date && es_aws_date_http(date, &at)) {
         seen.dated = true;
-        seen.skew = at - es_aws_now(aws->shared);
+        /* Against the clock that was signed by: of many under way, one corrects it before the
+         * others come back. */
+        seen.skew = at - (es_aws_now(aws->shared) - aws->shared->offset + call->offset);
     }
     return seen;
 }
@@ -540,7 +543,7 @@ static void act(struct call *call, const struct es_http_answer *answer,
         return;
     case ES_AWS_CLOCK:
         tell(call, answer, "; AWS's clock is taken over for signatures");
-        shared->offset += seen->skew;
+        shared->offset = call->offset + seen->skew;
         again(call);
         return;
     case ES_AWS_WRONG_REGION:

@@ -36,6 +36,7 @@ struct call {
     struct es_aws_endpoint endpoint;
     struct es_buf id; /* of the key of this try */
     char region[64];  /* of this try */
+    int64_t offset;   /* of the clock that this try was signed by */
     struct es_aws_retry retry;
     unsigned tries, wrong;
     bool delivered; /* on_data has been given something */

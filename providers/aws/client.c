@@ -155,6 +155,8 @@ static int client_new(struct es_aws_shared *shared, const struct es_fetch *fetch
     if (r < 0)
         return r;
     aws->proxy = given(options->proxy);
+    if (!aws->proxy)
+        aws->proxy = es_surroundings_get(fetch->surroundings, "HTTPS_PROXY");
     aws->custom = es_aws_custom_endpoint(&aws->settings, service, own, &origin);
     *ret = aws;
     aws = NULL;

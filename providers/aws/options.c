@@ -9,6 +9,7 @@
 const struct es_option es_aws_defaults[] = {ES_AWS_OPTION_ROWS, {0}};
 
 const char *const es_aws_environment[] = {
+    "HTTPS_PROXY", /* only where the configuration lists it in `env` */
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",

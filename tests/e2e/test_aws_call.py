@@ -322,6 +322,11 @@ def test_a_wrong_clock_is_corrected_once(seeded, call, seconds, service):
     assert len(seeded.requests()) == 4      # the first one twice, and the others right
 
 
+def test_a_wrong_clock_is_corrected_for_all_that_are_under_way(seeded, call):
+    seeded.config(clock_offset=3600.0)
+    assert call(BODY, "count=20", *SSM)["ok"] == 20
+
+
 def test_a_wrong_clock_is_not_believed_without_tls(seeded, call):
     seeded.config(clock_offset=3600.0)
     assert call(BODY, *SSM, AWS_ENDPOINT_URL=seeded.url("http"))["class"] == "denied"

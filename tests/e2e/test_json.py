@@ -67,7 +67,7 @@ def test_an_update_and_a_repair(plain):
 def test_a_dry_run_and_its_exit_code(plain):
     found = read(plain.sync("--json", "--dry-run", "--exit-code"))
     assert found["dry_run"] and found["exit"] == 1 and found["result"] == "changed"
-    assert found["outputs"][0]["state"] == "would be created"
+    assert found["outputs"][0]["state"] == "created"
     assert not plain.place.exists()
 
 

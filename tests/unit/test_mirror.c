@@ -17,6 +17,7 @@ struct fixture {
     struct es_mirror mirror;
     struct es_manifest set;
     struct es_report report;
+    bool repaired;
     struct es_err err;
 };
 
@@ -95,7 +96,7 @@ static void take_set(struct fixture *f)
 
 static void publish(struct fixture *f)
 {
-    if (es_mirror_publish(&f->config, f->dir->path, &f->set, &f->report, &f->err) < 0)
+    if (es_mirror_publish(&f->config, f->dir->path, &f->set, &f->repaired, &f->report, &f->err) < 0)
         fail_msg("%s", f->err.msg);
 }
 

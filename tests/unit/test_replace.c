@@ -79,10 +79,8 @@ ssize_t __wrap_getrandom(void *data, size_t len, unsigned flags)
 
 static struct es_wanted want(const char *text)
 {
-    return (struct es_wanted){.path = "/out",
-                              .data = text,
-                              .len = strlen(text),
-                              .owner = {geteuid(), getegid(), 0640}};
+    return (struct es_wanted){
+        .path = "/out", .data = text, .len = strlen(text), .owner = {geteuid(), getegid(), 0640}};
 }
 
 static int open_target(struct dir *dir, const struct es_wanted *wanted, struct es_target *ret,

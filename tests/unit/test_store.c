@@ -5,6 +5,7 @@
 #include "core/commit/store.h"
 
 #include <dirent.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #define RUN  "run/envsync/demo"
@@ -47,6 +48,18 @@ static struct fixture fixture(void **state)
     load_config(*state, TOP SOURCE OUTPUT, &f.config);
     reopen(&f);
     return f;
+}
+
+/* Takes the place of libc's: the fsync of this number fails, counted from 1. */
+static unsigned fsyncs, failing_fsync;
+
+int fsync(int fd)
+{
+    if (++fsyncs == failing_fsync) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
 }
 
 /* A manifest of one source and one output, in the half that is asked for. */
@@ -285,6 +298,52 @@ static void an_abandoned_set_leaves_nothing(void **state)
     assert_holds(&f, f.store.current, ES_HALF_DISK, "one");
 }
 
+static void a_set_that_current_names_is_not_removed_because_its_fsync_failed(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
+    unsigned last;
+
+    fsyncs = 0;
+    commit(&f, "one", true);
+    last = fsyncs;
+    begin(&f, "two", true);
+    fill(&f, &m, true);
+    fsyncs = 1; /* begin() wrote one file */
+    failing_fsync = last;
+    assert_int_equal(es_store_commit(&f.store, &m, &f.err), -EIO);
+    failing_fsync = 0;
+    assert_false(es_store_abandon(&f.store));
+    reopen(&f);
+    assert_true(f.store.usable);
+    assert_holds(&f, f.store.current, ES_HALF_DISK, "two");
+    assert_holds(&f, f.store.previous, ES_HALF_DISK, "one");
+}
+
+static void a_set_that_current_does_not_name_yet_goes_whichever_fsync_failed(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    unsigned last;
+
+    fsyncs = 0;
+    commit(&f, "one", true);
+    last = fsyncs;
+    for (unsigned i = 2; i < last; i++) {
+        ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
+
+        begin(&f, "two", true);
+        fill(&f, &m, true);
+        fsyncs = 1;
+        failing_fsync = i;
+        assert_int_equal(es_store_commit(&f.store, &m, &f.err), -EIO);
+        failing_fsync = 0;
+        assert_true(es_store_abandon(&f.store));
+        reopen(&f);
+        assert_true(f.store.usable);
+        assert_holds(&f, f.store.current, ES_HALF_DISK, "one");
+    }
+}
+
 static void sweeping_leaves_the_present_and_the_previous_set_alone(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
@@ -406,6 +465,35 @@ static void a_run_half_that_went_with_another_boot_is_no_surprise(void **state)
     assert_int_equal(f.report.n, 0);
 }
 
+static void only_a_previous_set_that_is_whole_can_be_gone_back_to(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    char half[128];
+
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 0);
+    commit(&f, "one", false);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 0);
+    commit(&f, "two", false);
+    reopen(&f);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 1);
+    snprintf(half, sizeof half, RUN "/%s", f.store.previous);
+    assert_int_equal(rename(in(*state, half), in(*state, "gone")), 0);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 0);
+}
+
+static void outputs_that_went_with_a_boot_are_known_from_those_on_disk(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    for (int on_disk = 0; on_disk < 2; on_disk++) {
+        commit_with(&f, "x", on_disk, NULL, "an earlier boot");
+        f.store.run_lost = true;
+        assert_int_equal(es_store_outputs_lost(&f.store), !on_disk);
+    }
+    f.store.run_lost = false;
+    assert_false(es_store_outputs_lost(&f.store));
+}
+
 static void a_run_half_that_went_in_this_boot_makes_the_set_useless_and_is_told(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
@@ -453,6 +541,10 @@ static void what_goes_with_the_boot_is_known_by_its_path(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        test_in_dir(only_a_previous_set_that_is_whole_can_be_gone_back_to),
+        test_in_dir(outputs_that_went_with_a_boot_are_known_from_those_on_disk),
+        test_in_dir(a_set_that_current_names_is_not_removed_because_its_fsync_failed),
+        test_in_dir(a_set_that_current_does_not_name_yet_goes_whichever_fsync_failed),
         test_in_dir(both_halves_are_made_for_root_alone),
         test_in_dir(who_only_looks_makes_nothing),
         test_in_dir(without_need_of_the_disk_its_half_is_not_made),

@@ -1,0 +1,73 @@
+/* See memory.h. */
+#include "memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+int es_memory_look(const struct es_config *config, const char *root, struct es_memory *ret,
+                   struct es_err *err)
+{
+    ES_CLEANUP(es_memory_done) struct es_memory memory = ES_MEMORY_INIT;
+    ES_CLEANUP(es_report_done) struct es_report quiet = {0};
+    int r = es_store_open(config, root, false, false, &memory.store, &quiet, err);
+
+    /* Somebody else's state is a mistake of the configuration, also for who only looks. */
+    if (r == -ENOMEM || (r < 0 && err->class == ES_CONFIG))
+        return r;
+    r = es_previous_load(config, root, &memory.store, &memory.previous, err);
+    if (r < 0)
+        return r;
+    *ret = memory;
+    memory = (struct es_memory)ES_MEMORY_INIT;
+    return 0;
+}
+
+void es_memory_done(struct es_memory *memory)
+{
+    es_previous_done(&memory->previous);
+    es_store_done(&memory->store);
+}
+
+static const struct es_output *env_output_at(const struct es_config *config,
+                                             const struct es_buf *path)
+{
+    for (size_t i = 0; i < config->n_outputs; i++)
+        if (config->outputs[i].format == &es_format_env && es_buf_is(path, config->outputs[i].path))
+            return &config->outputs[i];
+    return NULL;
+}
+
+static int add_names(const struct es_buf *text, struct es_value *names)
+{
+    ES_CLEANUP(es_value_done) struct es_value document = {0};
+    struct es_err ignored;
+    int r = es_format_env.read(es_buf_str(text), text->len, &document, &ignored);
+
+    for (size_t i = 0; r == 0 && i < document.table.n; i++) {
+        const struct es_buf *name = &document.table.entries[i].key;
+        struct es_entry *entry;
+
+        r = es_table_add(names, name->data, name->len, &entry);
+        if (r == -EEXIST)
+            r = 0;
+    }
+    return r == -ENOMEM ? r : 0;
+}
+
+int es_memory_names(const struct es_config *config, const struct es_store *store,
+                    struct es_value *ret, struct es_err *err)
+{
+    es_value_set_table(ret);
+    for (size_t i = 0; i < store->set.n_outputs; i++) {
+        const struct es_kept_output *kept = &store->set.outputs[i];
+        ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+        struct es_err ignored;
+
+        if (env_output_at(config, &kept->path) &&
+            es_store_read(store, store->current, kept->on_disk ? ES_HALF_DISK : ES_HALF_RUN,
+                          es_output_file(i).text, &text, NULL, &ignored) == 0 &&
+            add_names(&text, ret) < 0)
+            return es_nomem(err);
+    }
+    return 0;
+}
