@@ -107,8 +107,9 @@ static int take_text(const struct es_value *value, const char *key, const char *
     char *copy;
 
     if (value->type != ES_STRING)
-        return es_fail(err, ES_CONFIG, EINVAL, "%s:%u:%u: %s must be a string, not a %s", file,
-                       value->pos.line, value->pos.column, key, es_type_name(value->type));
+        return es_fail(err, ES_CONFIG, EINVAL, "%s:%u:%u: %s must be a string, not %s %s", file,
+                       value->pos.line, value->pos.column, key,
+                       value->type == ES_INTEGER ? "an" : "a", es_type_name(value->type));
     if (memchr(es_buf_str(&value->text), '\0', value->text.len))
         return wrong(file, &value->pos, err, key, "has a NUL byte in it");
     copy = strdup(es_buf_str(&value->text));

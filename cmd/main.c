@@ -44,6 +44,9 @@ int es_session_load(struct es_session *session, struct es_config *ret, struct es
 
 void es_session_warn_idle(struct es_session *session, const struct es_config *config)
 {
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (config->sources[i].mirrors)
+            return;
     if (config->n_outputs == 0)
         es_report_add(&session->report, ES_LEVEL_WARNING,
                       "%s: there is no [[output]]: nothing is written", config->file);

@@ -178,6 +178,38 @@ static int compile_mirror(const struct es_config *config, struct es_source *sour
     return r;
 }
 
+/* Without its type no other key can be judged, so a misspelt `type` is looked for first. */
+static int misspelt_type(const struct es_config *config, const struct es_value *table,
+                         struct es_err *err)
+{
+    static const char *const type[] = {"type", NULL};
+
+    for (size_t i = 0; !es_table_get(table, "type") && i < table->table.n; i++) {
+        const struct es_entry *entry = &table->table.entries[i];
+
+        if (es_suggest(es_buf_str(&entry->key), type))
+            return es_config_fail(config, &entry->pos, err,
+                                  "unknown key \"%.60s\"; did you mean \"type\"?",
+                                  es_buf_str(&entry->key));
+    }
+    return 0;
+}
+
+/* A provider that complains of one option begins with its name; the place is then that option's,
+ * else the source's. */
+static int place_validation(const struct es_config *config, const struct es_value *table, int r,
+                            struct es_err *err)
+{
+    const struct es_pos *pos = &table->pos;
+    size_t len = r < 0 ? strcspn(err->msg, ": ") : 0;
+
+    for (size_t i = 0; i < table->table.n && len > 0; i++)
+        if (table->table.entries[i].key.len == len &&
+            memcmp(table->table.entries[i].key.data, err->msg, len) == 0)
+            pos = &table->table.entries[i].value.pos;
+    return es_config_place(config, pos, r, err);
+}
+
 int es_source_compile(struct es_config *config, struct es_value *table,
                       const struct es_variables *variables, struct es_source *source,
                       struct es_err *err)
@@ -187,6 +219,8 @@ int es_source_compile(struct es_config *config, struct es_value *table,
 
     source->pos = table->pos;
     source->table = table;
+    if (r == 0)
+        r = misspelt_type(config, table, err);
     if (r == 0)
         r = es_options_parse(es_source_options, table, config->file, source, err);
     if (r == 0)
@@ -205,8 +239,7 @@ int es_source_compile(struct es_config *config, struct es_value *table,
     if (r == 0)
         r = es_options_parse(source->provider->options, table, config->file, source->state, err);
     if (r == 0 && source->provider->validate)
-        r = es_config_place(config, &source->pos, source->provider->validate(source->state, err),
-                            err);
+        r = place_validation(config, table, source->provider->validate(source->state, err), err);
     if (r == 0)
         r = compile_mirror(config, source, table, err);
     return r == 0 ? compile_common(config, source, table, err) : r;

@@ -41,6 +41,8 @@ WRONG = {
     "bad key in rename": (TOP + SOURCE + "rename = { 'a' = 'b..c' }\n", "6:", ""),
     "bad prefix_key": (TOP + SOURCE + "prefix_key = '.a'\n", "6:14", ""),
     "unknown provider": (TOP + '[[source]]\ntype = "fil"\n', "4:8", '"file"?'),
+    "misspelt type": (TOP + '[[source]]\ntpye = "file"\npath = "/a"\n', "4:1", '"tpye"; did you mean "type"?'),
+    "option that its provider refuses": (TOP + '[[source]]\ntype = "ssm"\npath = "a"\n', "5:8", "start with /"),
     "provider missing": (TOP + '[[source]]\npath = "/a"\n', "3:3", "type is missing"),
     "no sources": (TOP, "1:1", "[[source]]"),
     "one bracket": (TOP + '[source]\ntype = "file"\n', "3:", "[[source]]"),

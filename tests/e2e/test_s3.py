@@ -223,6 +223,32 @@ def test_prune_removes_what_the_bucket_no_longer_has_and_nothing_else(s3, gatewa
     assert s3.files == {"a": b"1", "mine": b"not mirrored"}
 
 
+def test_what_prune_removes_is_told_like_every_change(s3, gateway):
+    fill(gateway, {"a": "1", "b": "2", "d/c": "3"})
+    s3.ok(MIRROR + "prune = true")
+    fill(gateway, {"d/c": None})
+    gone = s3.path("d/c")
+    dry = s3(MIRROR + "prune = true", "--dry-run", "--exit-code")
+    assert dry.rc == 1 and dry.out.splitlines()[1:] == ["- /etc/foo/d/c  (bucket)"], dry
+    assert gone.exists()
+    result = s3.ok(MIRROR + "prune = true")
+    assert "/etc/foo/d/c: removed" in result.err and not gone.exists(), result
+    assert "1 of 3 mirrored files" in result.err, result
+    fill(gateway, {"b": None})
+    found = json.loads(s3.ok(MIRROR + "prune = true", "--json").out)
+    assert found["result"] == "changed"
+    assert [file["path"] for file in found["files"] if file["state"] == "removed"] == ["/etc/foo/b"]
+    assert s3(MIRROR + "prune = true", "--dry-run", "--exit-code").rc == 0
+
+
+def test_a_mirror_without_an_output_is_not_called_idle(envsync, scratch, gateway):
+    fill(gateway, {"a": "1"})
+    config = scratch.config(SETTINGS.split("[[output]]")[0].replace("{options}", MIRROR))
+    for command in ("check",), ("sync", "--root", scratch.root):
+        result = envsync(command[0], "-c", config, *command[1:], env=gateway.environment())
+        assert result.rc == 0 and "nothing is written" not in result.err, result
+
+
 def test_an_empty_listing_before_a_prune_is_66_and_removes_nothing(s3, gateway):
     fill(gateway, {"a": "1"})
     s3.ok(MIRROR + "prune = true")
