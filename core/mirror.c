@@ -492,6 +492,16 @@ static void prune(const struct es_place *place, const struct es_kept_file *file)
         unlinkat(place->dir, place->base, 0);
 }
 
+/* What is gone from one bucket says nothing of another, and where prune has come since, what the
+ * source has now must be seen first: the commit then names what is gone. */
+static bool may_prune(const struct es_source *source, const struct es_kept_source *kept)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
+
+    return source->mirror.prune && es_put_value(&configured, source->table) == 0 &&
+           es_buf_equal(&configured, &kept->configured);
+}
+
 static const struct es_source *mirror_source(const struct es_config *config,
                                              const struct es_manifest *set,
                                              const struct es_kept_file *file, uint32_t *ret)
@@ -518,7 +528,7 @@ int es_mirror_publish(const struct es_config *config, const char *root,
         int r;
 
         /* Only what the configuration still names. */
-        if (!source || (file->gone && !source->mirror.prune))
+        if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
             continue;
         r = walk_to(config, root, number, false, es_buf_str(&file->path), &place, err);
         if (r < 0)

@@ -141,6 +141,29 @@ bool es_set_is_of(const struct es_config *config, const struct es_store *store)
     return true;
 }
 
+/* Every entry of a, `prune` apart, stands in b with the same value. */
+static bool is_within(const struct es_value *a, const struct es_value *b)
+{
+    for (size_t i = 0; i < a->table.n; i++) {
+        const struct es_entry *entry = &a->table.entries[i];
+        const struct es_entry *other = es_table_find(b, entry->key.data, entry->key.len);
+
+        if (!es_buf_is(&entry->key, "prune") &&
+            (!other || !es_value_equal(&entry->value, &other->value, false)))
+            return false;
+    }
+    return true;
+}
+
+bool es_source_is_as(const struct es_source *source, const struct es_kept_source *kept)
+{
+    ES_CLEANUP(es_value_done) struct es_value old = {0};
+    struct es_cursor in = {.p = es_buf_str(&kept->configured), .left = kept->configured.len};
+
+    return es_get_value(&in, &old) == 0 && old.type == ES_TABLE && is_within(&old, source->table) &&
+           is_within(source->table, &old);
+}
+
 void es_previous_done(struct es_previous *previous)
 {
     for (size_t i = 0; previous->sources && i < previous->n; i++) {

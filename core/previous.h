@@ -25,6 +25,9 @@ int es_previous_load(const struct es_config *config, const char *root, const str
                      struct es_previous *ret, struct es_err *err);
 /* Is this a set of the very same sources and outputs, so that it can answer for them? */
 bool es_set_is_of(const struct es_config *config, const struct es_store *store);
+/* Is this source configured as it was for that set, `prune` apart? Then what the set says of files
+ * that are gone holds also where prune has come later. */
+bool es_source_is_as(const struct es_source *source, const struct es_kept_source *kept);
 void es_previous_done(struct es_previous *previous);
 
 /* The name of a source's file in a generation: "source-3". */

@@ -507,6 +507,16 @@ static int same_source(const struct es_run *run, const struct es_buf *name)
     return -1;
 }
 
+/* Do the files of an earlier set come from the same place? Addresses that facts completed are
+ * compared as they were resolved; all others may differ in `prune`. */
+static bool is_base(const struct es_source *source, const struct es_kept_source *now,
+                    const struct es_kept_source *before)
+{
+    return es_buf_equal(&now->address, &before->address) ||
+           (es_buf_equal(&now->address, &now->configured) &&
+            es_buf_equal(&before->address, &before->configured) && es_source_is_as(source, before));
+}
+
 /* The source that mirrored a file of the last set and gives it no more, or -1. Only what is still
  * as it was written counts: what somebody else put there is not ours to remove. */
 static int gone_from(const struct es_run *run, const char *root, const struct es_kept_file *file)
@@ -515,7 +525,7 @@ static int gone_from(const struct es_run *run, const char *root, const struct es
     int source = same_source(run, &was->name);
 
     if (source < 0 || run->fetched.states[source] != ES_SOURCE_GIVEN ||
-        !es_buf_equal(&run->fetched.sources[source].address, &was->address) ||
+        !is_base(&run->config.sources[source], &run->fetched.sources[source], was) ||
         es_mirror_has(&run->fetched.mirror, &file->path) ||
         !es_mirror_holds(&run->config, root, (uint32_t)source, file, INT64_MAX))
         return -1;

@@ -249,6 +249,32 @@ def test_a_mirror_without_an_output_is_not_called_idle(envsync, scratch, gateway
         assert result.rc == 0 and "nothing is written" not in result.err, result
 
 
+def test_prune_that_comes_later_removes_what_was_gone_before_and_tells_it(s3, gateway):
+    fill(gateway, {"a": "1", "b": "2", "c": "3"})
+    s3.ok(MIRROR)
+    fill(gateway, {"b": None})
+    s3.ok(MIRROR)
+    assert s3.path("b").exists()
+    fill(gateway, {"c": None})
+    dry = s3(MIRROR + "prune = true", "--dry-run", "--exit-code")
+    assert dry.rc == 1 and dry.out.count("- /etc/foo/") == 2, dry
+    result = s3.ok(MIRROR + "prune = true")
+    assert s3.files == {"a": b"1"}, result
+    assert "/etc/foo/b: removed" in result.err and "/etc/foo/c: removed" in result.err, result
+
+
+def test_prune_that_comes_with_another_bucket_removes_nothing_of_the_old_one(s3, gateway):
+    fill(gateway, {"a": "1", "b": "2"})
+    s3.ok(MIRROR)
+    fill(gateway, {"b": None})
+    s3.ok(MIRROR)
+    fill(gateway, {"a": "1"}, "other")
+    settings = SETTINGS.replace('"config"', '"other"').replace("{options}", MIRROR + "prune = true")
+    result = s3.envsync("sync", "-c", s3.scratch.config(settings), "--root", s3.scratch.root,
+                        env=gateway.environment())  # fmt: skip
+    assert result.rc == 0 and set(s3.files) == {"a", "b"}, result
+
+
 def test_an_empty_listing_before_a_prune_is_66_and_removes_nothing(s3, gateway):
     fill(gateway, {"a": "1"})
     s3.ok(MIRROR + "prune = true")
