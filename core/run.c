@@ -197,6 +197,10 @@ static int fill_manifest(struct es_run *run, struct es_manifest *m, struct es_er
         run->fetched.mirror.n_files = run->fetched.mirror.cap_files = 0;
         r = fill_gone(run, m);
     }
+    /* All on disk: after a reboot it is still the same set, and no new one takes the place of the
+     * one that a rollback would go back to. */
+    if (r == 0 && !es_manifest_has_run_half(m))
+        es_buf_clear(&m->boot_id);
     return r < 0 ? es_nomem(err) : 0;
 }
 
@@ -233,7 +237,7 @@ static void texts_done(struct es_buf *texts, size_t n)
     free(texts);
 }
 
-/* Would the new generation say what the present one says? Boot and staged names do not count. */
+/* Would the new generation say what the present one says? */
 static int same_manifest(const struct es_run *run, const struct es_manifest *m, bool *ret)
 {
     ES_CLEANUP(es_buf_done) struct es_buf a = {0}, b = {0};

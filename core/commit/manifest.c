@@ -174,6 +174,17 @@ int es_manifest_decode(const char *data, size_t len, struct es_manifest *ret)
     return 0;
 }
 
+bool es_manifest_has_run_half(const struct es_manifest *set)
+{
+    for (size_t i = 0; i < set->n_sources; i++)
+        if (!set->sources[i].on_disk)
+            return true;
+    for (size_t i = 0; i < set->n_outputs; i++)
+        if (!set->outputs[i].on_disk)
+            return true;
+    return false;
+}
+
 void es_kept_object_done(struct es_kept_object *object)
 {
     es_buf_done(&object->name);
