@@ -247,6 +247,23 @@ static int compare_results(const void *a, const void *b)
                   ((const struct es_file_result *)b)->path);
 }
 
+/* Of two sources that mirror to one path the last one would win, and which that is the network
+ * would decide. The files are sorted. */
+static int check_paths(const struct es_fetched *f, const struct es_config *config,
+                       struct es_err *err)
+{
+    for (size_t i = 1; i < f->mirror.n_files; i++) {
+        const struct es_kept_file *a = &f->mirror.files[i - 1], *b = &f->mirror.files[i];
+
+        if (es_buf_equal(&a->path, &b->path))
+            return es_fail(err, ES_INVALID, EEXIST,
+                           "%s: sources %s and %s both mirror a file to it; give one another dir",
+                           es_buf_str(&a->path), config->sources[a->source].name,
+                           config->sources[b->source].name);
+    }
+    return 0;
+}
+
 /* Answers of the network come in any order; what is kept and shown has one. */
 static int put_in_order(struct es_fetched *f, struct es_err *err)
 {
@@ -297,6 +314,8 @@ int es_fetch_all(const struct es_fetch_plan *plan, struct es_fetched *ret, struc
     es_surroundings_done(&c.surroundings);
     if (r == 0)
         r = put_in_order(&fetched, err);
+    if (r == 0)
+        r = check_paths(&fetched, plan->config, err);
     if (r < 0)
         return r;
     *ret = fetched;
