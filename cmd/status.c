@@ -38,7 +38,7 @@ static const char *state_of(const struct work *work, size_t source)
             return set->sources[i].stale   ? "stale"
                    : set->sources[i].given ? "given"
                                            : "absent or skipped";
-    return "unknown";
+    return "nothing known";
 }
 
 enum { VERSION_MAX = 512 };

@@ -100,6 +100,21 @@ static void tell_progress(const struct es_collecting *c, int64_t *next)
     c->plan->on_progress(c->plan->data, c->fetched->n, c->objects);
 }
 
+/* Ends programs whose time is over; returns when to look again. */
+static int64_t expire_programs(const struct es_collecting *c, int64_t deadline)
+{
+    int64_t until = deadline;
+
+    for (size_t i = 0; i < c->files->n_programs; i++) {
+        struct es_program *program = &c->files->programs[i];
+
+        es_program_expire(program);
+        if (program->pid > 0 && !program->killed && program->kill_at < until)
+            until = program->kill_at;
+    }
+    return until;
+}
+
 static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t deadline,
                      struct es_err *err)
 {
@@ -108,8 +123,11 @@ static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t 
     for (;;) {
         struct es_cursor in;
         enum es_frame type;
-        int r = es_worker_next(worker, deadline, &type, &in, err);
+        int64_t until = expire_programs(c, deadline);
+        int r = es_worker_next(worker, until, &type, &in, err);
 
+        if (r == -ETIMEDOUT && until < deadline)
+            continue;
         if (r == -EPIPE && es_worker_finish(worker, err) == 0)
             return es_fail(err, ES_INTERNAL, EPIPE, "the worker ended too early");
         if (r == 0)

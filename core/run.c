@@ -187,6 +187,9 @@ static int fill_manifest(struct es_run *run, struct es_manifest *m, struct es_er
     int r = es_manifest_bind(m, &run->config);
 
     if (r == 0)
+        r = es_put_value(&m->configured, &run->config.root);
+
+    if (r == 0)
         r = fill_sources(run, m);
     if (r == 0)
         r = fill_outputs(run, m);
@@ -456,6 +459,11 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
             "the set that a rollback of %s holds went with an earlier boot; `envsync sync "
             "--release` fetches anew",
             run->config.name);
+    if (run->end == ES_RUN_HELD && !es_set_is_of(&run->config, &run->memory.store))
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "%s: the configuration has changed since the set that is held; it takes "
+                      "effect with `envsync sync --release`",
+                      run->config.name);
     if (run->end != ES_RUN_DONE)
         return 0;
     return es_previous_load(&run->config, options->root, &run->memory.store, &run->memory.previous,

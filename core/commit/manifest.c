@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Changes with the layout: a manifest of another version counts as none. */
-static const char magic[] = "envsync manifest 2\n";
+static const char magic[] = "envsync manifest 3\n";
 
 enum { MAX_ITEMS = 1000000 };
 
@@ -129,6 +129,7 @@ static void code_file(struct coder *c, struct es_kept_file *file)
 static void code_manifest(struct coder *c, struct es_manifest *m)
 {
     code_text(c, &m->config_file);
+    code_text(c, &m->configured);
     code_text(c, &m->machine_id);
     code_text(c, &m->boot_id);
     code_bool(c, &m->complete);
@@ -211,6 +212,7 @@ void es_kept_source_done(struct es_kept_source *source)
 void es_manifest_done(struct es_manifest *m)
 {
     es_buf_done(&m->config_file);
+    es_buf_done(&m->configured);
     es_buf_done(&m->machine_id);
     es_buf_done(&m->boot_id);
     for (size_t i = 0; i < m->n_sources; i++)

@@ -54,6 +54,7 @@ struct es_kept_file {
 
 struct es_manifest {
     struct es_buf config_file; /* that owns this state */
+    struct es_buf configured;  /* the whole configuration, as expanded */
     struct es_buf machine_id;
     struct es_buf boot_id; /* in which the /run half was written; empty where there is none */
     bool complete;         /* every source was fetched: nothing skipped, nothing stale */
