@@ -82,7 +82,7 @@ def test_status_tells_set_time_and_sources_and_asks_nobody(plain):
     assert told.rc == 0 and plain.look(True) == before, str(told)
     assert re.match(r"foo: set [0-9a-f]{16}, last success \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told.out)
     assert re.search(r"^  source file: given, \d+ s old, .*source\.env \d{4}-", told.out, re.M), told.out
-    assert "  source extra: nothing known\n" in told.out and "hold: no" in told.out
+    assert "  source extra: absent or skipped\n" in told.out and "hold: no" in told.out
     assert "A=1" not in told.out
 
 
