@@ -281,10 +281,17 @@ static int take_file_same(struct es_collecting *c, uint32_t source, struct es_cu
         return r;
     if (es_get_bytes(in, &path) < 0 || take_object(in, &object) < 0 || !before)
         return bad_frame(err);
-    for (size_t i = 0; i < before->n_files; i++)
-        if (es_buf_equal(&before->files[i]->object.name, &object.name) &&
-            es_buf_equal(&before->files[i]->object.version, &object.version))
-            return es_mirror_same(&c->fetched->mirror, before->files[i], source, &object, err);
+    /* They come in the order in which they are kept: the search ends where it begins. */
+    for (size_t i = 0; i < before->n_files; i++) {
+        size_t at = (c->next_same + i) % before->n_files;
+        const struct es_kept_file *file = before->files[at];
+
+        if (es_buf_equal(&file->object.name, &object.name) &&
+            es_buf_equal(&file->object.version, &object.version)) {
+            c->next_same = at + 1;
+            return es_mirror_same(&c->fetched->mirror, file, source, &object, err);
+        }
+    }
     return bad_frame(err);
 }
 

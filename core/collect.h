@@ -15,6 +15,7 @@ struct es_collecting {
     size_t bytes;           /* of records, those of the last set too */
     size_t told;            /* bytes of all other frames but files' contents */
     size_t announced;       /* objects: whether they came or not */
+    size_t next_same;       /* where the next unchanged file is looked for first */
     size_t objects;         /* merged or mirrored, so far */
     struct es_err first;    /* the failure that is returned */
     int failed;             /* its negative errno, 0 where there is none */
