@@ -54,20 +54,37 @@ static int add_names(const struct es_buf *text, struct es_value *names)
     return r == -ENOMEM ? r : 0;
 }
 
-int es_memory_names(const struct es_config *config, const struct es_store *store,
-                    struct es_value *ret, struct es_err *err)
+/* What one generation wrote. What cannot be read has no names. */
+static int names_of(const struct es_config *config, const struct es_store *store, const char *id,
+                    const struct es_manifest *set, struct es_value *names)
 {
-    es_value_set_table(ret);
-    for (size_t i = 0; i < store->set.n_outputs; i++) {
-        const struct es_kept_output *kept = &store->set.outputs[i];
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < set->n_outputs; i++) {
+        const struct es_kept_output *kept = &set->outputs[i];
         ES_CLEANUP(es_buf_done) struct es_buf text = {0};
         struct es_err ignored;
 
         if (env_output_at(config, &kept->path) &&
-            es_store_read(store, store->current, kept->on_disk ? ES_HALF_DISK : ES_HALF_RUN,
-                          es_output_file(i).text, &text, NULL, &ignored) == 0 &&
-            add_names(&text, ret) < 0)
-            return es_nomem(err);
+            es_store_read(store, id, kept->on_disk ? ES_HALF_DISK : ES_HALF_RUN,
+                          es_output_file(i).text, &text, NULL, &ignored) == 0)
+            r = add_names(&text, names);
     }
-    return 0;
+    return r;
+}
+
+/* A unit may have read the file of the set before: a run that was killed between its commit and its
+ * publishing left that one in place. */
+int es_memory_names(const struct es_config *config, const struct es_store *store,
+                    struct es_value *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_manifest_done) struct es_manifest before = {0};
+    int r;
+
+    es_value_set_table(ret);
+    r = names_of(config, store, store->current, &store->set, ret);
+    if (r == 0 && store->previous[0] != '\0' &&
+        es_store_manifest(store, store->previous, &before) == 0)
+        r = names_of(config, store, store->previous, &before, ret);
+    return r < 0 ? es_nomem(err) : 0;
 }

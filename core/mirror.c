@@ -199,7 +199,9 @@ int es_mirror_data(struct es_mirror *m, uint32_t source, uint32_t id, const void
 {
     struct es_stream *s = find(m, source, id);
 
-    if (!s || len > ES_MAX_FILE_DATA)
+    /* No more than the listing announced: a worker that was taken over could fill the disk. */
+    if (!s || len > ES_MAX_FILE_DATA || s->object.size < s->at ||
+        (int64_t)len > s->object.size - s->at)
         return bad_frame(err);
     if (s->old >= 0)
         compare(s, data, len);

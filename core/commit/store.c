@@ -191,6 +191,17 @@ static int judge(struct es_store *store, const struct es_config *config, struct 
     return 0;
 }
 
+int es_store_manifest(const struct es_store *store, const char *id, struct es_manifest *ret)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    struct es_err ignored;
+    int r = es_store_read(store, id, pointer_half(store), "manifest", &text, NULL, &ignored);
+
+    if (r == 0)
+        r = es_manifest_decode(es_buf_str(&text), text.len, ret);
+    return r == 0 || r == -ENOMEM ? r : -ENOENT;
+}
+
 int es_store_can_go_back(const struct es_store *store, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};

@@ -44,6 +44,9 @@ int es_store_open(const struct es_config *config, const char *root, bool make, b
                   struct es_store *ret, struct es_report *report, struct es_err *err);
 void es_store_done(struct es_store *store);
 
+/* The manifest of a generation. 0, -ENOENT where it cannot be had, -ENOMEM. */
+int es_store_manifest(const struct es_store *store, const char *id, struct es_manifest *ret);
+
 /* A file of a generation. -ENOENT where it is not there. ret_ms: its time, or NULL. */
 int es_store_read(const struct es_store *store, const char *id, enum es_half half, const char *name,
                   struct es_buf *ret, int64_t *ret_ms, struct es_err *err);

@@ -47,7 +47,7 @@ static int begin_bytes(struct fixture *f, uint32_t id, const char *path, size_t 
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     ES_CLEANUP(es_kept_object_done)
-    struct es_kept_object object = {.modified_ms = 1600000000123};
+    struct es_kept_object object = {.size = 1 << 20, .modified_ms = 1600000000123};
 
     f->err = (struct es_err){.msg = "nothing"};
     assert_int_equal(es_buf_set(&text, path, len), 0);
@@ -164,6 +164,17 @@ static void an_empty_file_is_a_file(void **state)
     assert_int_equal(mirror_one(&f, "empty", ""), ES_FILE_CREATE);
     assert_file(in(*state, HELD "empty"), "");
     assert_int_equal(mirror_one(&f, "empty", ""), ES_FILE_SAME);
+}
+
+static void more_than_the_listing_announced_is_refused(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+    static const char block[65536];
+
+    assert_int_equal(begin(&f, 1, "a"), 0);
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(es_mirror_data(&f.mirror, 0, 1, block, sizeof block, &f.err), 0);
+    assert_int_equal(data(&f, 1, "x"), -EBADMSG);
 }
 
 static void the_same_bytes_keep_the_inode(void **state)
@@ -512,6 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test_in_dir(a_file_is_published_whole_and_only_then),
         test_in_dir(an_empty_file_is_a_file),
+        test_in_dir(more_than_the_listing_announced_is_refused),
         test_in_dir(the_same_bytes_keep_the_inode),
         test_in_dir(other_bytes_replace_the_file),
         test_in_dir(a_wrong_mode_is_repaired_in_place),
