@@ -2,11 +2,16 @@
  * before it is used, and nothing here trusts a name or a length. */
 #include "collect.h"
 
+#include "clock.h"
+
 #include "envsync/limits.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Between the end of a program's output and its own. */
+enum { PROGRAM_GRACE_MS = 1000 };
 
 static int bad_frame(struct es_err *err)
 {
@@ -284,11 +289,29 @@ static int take_message(struct es_cursor *in, struct es_err *ret)
     return 0;
 }
 
-static int judge_program(struct es_collecting *c, uint32_t source, struct es_err *why)
+/* A program that prints on when the worker has given up reading would run until the deadline, and
+ * its failure would then pass for an outage. */
+static int judge_program(struct es_collecting *c, uint32_t source, bool failed, struct es_err *why)
 {
-    for (size_t i = 0; i < c->files->n_programs; i++)
-        if (c->files->programs[i].source == source && c->files->programs[i].pid > 0)
-            return es_program_judge(&c->files->programs[i], c->plan->deadline, why);
+    int64_t soon = es_clock_ms() + PROGRAM_GRACE_MS;
+
+    for (size_t i = 0; i < c->files->n_programs; i++) {
+        struct es_program *program = &c->files->programs[i];
+        struct es_err verdict;
+        int r;
+
+        if (program->source != source || program->pid <= 0)
+            continue;
+        r = es_program_judge(program, failed && soon < c->plan->deadline ? soon : c->plan->deadline,
+                             &verdict);
+        if (failed && program->pid > 0) {
+            es_program_done(program);
+            return 0;
+        }
+        if (r < 0)
+            *why = verdict;
+        return r;
+    }
     return 0;
 }
 
@@ -306,7 +329,7 @@ static int take_done(struct es_collecting *c, uint32_t source, struct es_cursor 
         return bad_frame(err);
     /* What a program printed counts for nothing where it failed; that it failed says more than
      * what is wrong with its output. */
-    r = judge_program(c, source, &why);
+    r = judge_program(c, source, failed, &why);
     if (!failed && r == 0)
         c->fetched->sources[source].given = true;
     else

@@ -131,14 +131,20 @@ static int judge(const struct es_program *program, int status, struct es_err *er
 
 int es_program_judge(struct es_program *program, int64_t deadline, struct es_err *err)
 {
+    siginfo_t ended = {0};
     int status = 0;
 
-    while (waitpid(program->pid, &status, WNOHANG) == 0) {
+    /* Not reaped yet: until then nobody else can have its number. */
+    while (waitid(P_PID, (id_t)program->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           ended.si_pid == 0) {
         if (es_clock_left(deadline) == 0)
             return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT, "%s was still running at the deadline",
                            program->path);
         es_clock_nap(2, deadline);
     }
+    /* What it started must not outlive it: it holds on to stderr and whatever else it was given. */
+    kill(-program->pid, SIGKILL);
+    waitpid(program->pid, &status, 0);
     program->pid = 0;
     return judge(program, status, err);
 }
