@@ -141,7 +141,7 @@ static int run(struct es_session *session, struct es_err *err)
 
 const struct es_command es_command_exec = {
     .name = "exec",
-    .usage = "[-c FILE] [--deadline DUR] -- COMMAND [ARG ...]",
+    .usage = "[-c FILE] -- COMMAND [ARG ...]",
     .summary = "run a command with the merged environment",
     .help = "The command gets what the first env output would hold (or every key, where there is\n"
             "none) besides the inherited environment, in the same process: PID, descriptors,\n"

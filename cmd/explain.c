@@ -14,7 +14,7 @@ struct work {
     struct es_fetched fetched;
     struct es_tree tree;
     struct es_selection *selections; /* by output */
-    bool deployed; /* there is a last set of this configuration */
+    bool deployed;                   /* there is a last set of this configuration */
     struct es_memory memory;
     struct es_fetched there; /* with --fetch: what the last set has, to compare */
     struct es_tree there_tree;

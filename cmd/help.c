@@ -8,10 +8,10 @@
 static int help_all(void)
 {
     puts("envsync " PACKAGE_VERSION " - gets an app's configuration and secrets onto a host\n"
-         "Usage: envsync [COMMAND] [OPTION ...]\n");
+         "Usage: envsync [COMMAND] [OPTION ...]\nCommands:");
     for (size_t i = 0; es_commands[i]; i++)
         printf("  %-11s %s\n", es_commands[i]->name, es_commands[i]->summary);
-    puts("\n"
+    puts("Options:\n"
          "  -c, --config FILE  configuration (default: " SYSCONFDIR "/envsync/envsync.toml)\n"
          "  --dry-run          tell what would change, write nothing; --exit-code: exit 1 then\n"
          "  --fresh, --release fetch in spite of fresh_for; end the hold of a rollback\n"

@@ -38,11 +38,13 @@ static const char *state_of(const struct work *work, size_t source)
             return set->sources[i].stale   ? "stale"
                    : set->sources[i].given ? "given"
                                            : "absent or skipped";
-    return "unknown";
+    return "nothing known";
 }
 
+enum { VERSION_MAX = 512 };
+
 /* What a source's records are of: one version, or how many objects. */
-static void format_version(const struct es_before *before, char out[160])
+static void format_version(const struct es_before *before, char out[VERSION_MAX])
 {
     size_t objects = 0;
     const struct es_record *last = NULL;
@@ -53,16 +55,17 @@ static void format_version(const struct es_before *before, char out[160])
             objects++;
         }
     if (objects == 1)
-        snprintf(out, 160, "%.60s %.60s", es_buf_str(&last->object), es_buf_str(&last->version));
+        snprintf(out, VERSION_MAX, "%.350s %.100s", es_buf_str(&last->object),
+                 es_buf_str(&last->version));
     else
-        snprintf(out, 160, "%zu objects, %zu keys", objects, before->n);
+        snprintf(out, VERSION_MAX, "%zu objects, %zu keys", objects, before->n);
 }
 
 static void show_text(const struct work *work)
 {
     const struct es_store *store = &work->store;
     int64_t now = es_now_ms();
-    char text[160], when[32];
+    char text[VERSION_MAX], when[32];
 
     format_time(store->succeeded_ms, when);
     es_show_line("%s: set %s, last success %s (%lld s ago)%s%s", work->config.name, store->current,
@@ -87,7 +90,7 @@ static void show_text(const struct work *work)
 static void json_sources(struct es_json *json, const struct work *work)
 {
     struct es_value *list = es_json_list(json, &json->root, "sources");
-    char text[160];
+    char text[VERSION_MAX];
 
     for (size_t i = 0; i < work->config.n_sources; i++) {
         const struct es_before *before = &work->previous.sources[i];

@@ -3,19 +3,45 @@
 #include "collect.h"
 
 #include "clock.h"
-
 #include "envsync/limits.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Between the end of a program's output and its own. */
-enum { PROGRAM_GRACE_MS = 1000 };
+enum { MOMENT_MS = 500 };
 
 static int bad_frame(struct es_err *err)
 {
     return es_fail(err, ES_INTERNAL, EBADMSG, "the worker sent what is no record");
+}
+
+/* An honest worker keeps far below it: what it tells of 100000 objects ends up in the manifest. */
+enum { MAX_TOLD = 64 << 20 };
+
+static int count_told(struct es_collecting *c, size_t len, struct es_err *err)
+{
+    c->told += len;
+    if (c->told <= MAX_TOLD)
+        return 0;
+    return es_fail(err, ES_INVALID, EMSGSIZE, "the names of the sources' objects are over %d MiB",
+                   MAX_TOLD >> 20);
+}
+
+static int count_object(struct es_collecting *c, struct es_err *err)
+{
+    if (++c->announced <= ES_MAX_OBJECTS)
+        return 0;
+    return es_fail(err, ES_INVALID, EMSGSIZE, "more than %d objects in one run", ES_MAX_OBJECTS);
+}
+
+static int count_record(struct es_collecting *c, size_t len, struct es_err *err)
+{
+    c->bytes += len;
+    if (c->bytes <= 4 * (size_t)ES_MAX_TOTAL)
+        return 0;
+    return es_fail(err, ES_INVALID, EMSGSIZE, "the sources give more than %d MiB",
+                   4 * ES_MAX_TOTAL >> 20);
 }
 
 static int add_record(struct es_fetched *f, struct es_record *record, struct es_err *err)
@@ -41,12 +67,10 @@ static int take_record(struct es_collecting *c, uint32_t source, struct es_curso
                        struct es_err *err)
 {
     ES_CLEANUP(es_record_done) struct es_record record = {0};
-    int r;
+    int r = count_record(c, in->left, err);
 
-    c->bytes += in->left;
-    if (c->bytes > 4 * (size_t)ES_MAX_TOTAL)
-        return es_fail(err, ES_INVALID, EMSGSIZE, "the sources give more than %d MiB",
-                       4 * ES_MAX_TOTAL >> 20);
+    if (r < 0)
+        return r;
     r = es_get_record(in, &record);
     if (r == -ENOMEM)
         return es_nomem(err);
@@ -102,6 +126,20 @@ static int keep_object(struct es_collecting *c, uint32_t source, struct es_kept_
     return 0;
 }
 
+/* At most what a value is long in a frame. */
+static size_t weight(const struct es_value *value)
+{
+    size_t n = 2;
+
+    if (value->type == ES_STRING || value->type == ES_DATETIME)
+        n += value->text.len;
+    for (size_t i = 0; value->type == ES_LIST && i < value->list.n; i++)
+        n += weight(&value->list.items[i]);
+    for (size_t i = 0; value->type == ES_TABLE && i < value->table.n; i++)
+        n += value->table.entries[i].key.len + weight(&value->table.entries[i].value);
+    return n;
+}
+
 static int copy_record(struct es_collecting *c, const struct es_record *record, uint32_t rank,
                        struct es_err *err)
 {
@@ -127,9 +165,16 @@ static int copy_records(struct es_collecting *c, const struct es_before *before,
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < before->n; i++)
-        if (es_buf_equal(&before->records[i].object, &object->name))
-            r = copy_record(c, &before->records[i], object->rank, err);
+    for (size_t i = 0; r == 0 && i < before->n; i++) {
+        const struct es_record *record = &before->records[i];
+
+        if (!es_buf_equal(&record->object, &object->name))
+            continue;
+        /* It may be said again and again. */
+        r = count_record(c, record->key.len + weight(&record->value), err);
+        if (r == 0)
+            r = copy_record(c, record, object->rank, err);
+    }
     return r;
 }
 
@@ -204,8 +249,10 @@ static int take_merged(struct es_collecting *c, uint32_t source, bool same, stru
 {
     ES_CLEANUP(es_kept_object_done) struct es_kept_object object = {0};
     const struct es_before *before = known(c, source);
-    int r = 0;
+    int r = count_object(c, err);
 
+    if (r < 0)
+        return r;
     if (take_object(in, &object) < 0 || (same && !before))
         return bad_frame(err);
     for (size_t i = 0; same && i < before->kept->n_objects; i++) {
@@ -228,13 +275,23 @@ static int take_file_same(struct es_collecting *c, uint32_t source, struct es_cu
     ES_CLEANUP(es_kept_object_done) struct es_kept_object object = {0};
     ES_CLEANUP(es_buf_done) struct es_buf path = {0};
     const struct es_before *before = known(c, source);
+    int r = count_object(c, err);
 
+    if (r < 0)
+        return r;
     if (es_get_bytes(in, &path) < 0 || take_object(in, &object) < 0 || !before)
         return bad_frame(err);
-    for (size_t i = 0; i < before->n_files; i++)
-        if (es_buf_equal(&before->files[i]->object.name, &object.name) &&
-            es_buf_equal(&before->files[i]->object.version, &object.version))
-            return es_mirror_same(&c->fetched->mirror, before->files[i], source, &object, err);
+    /* They come in the order in which they are kept: the search ends where it begins. */
+    for (size_t i = 0; i < before->n_files; i++) {
+        size_t at = (c->next_same + i) % before->n_files;
+        const struct es_kept_file *file = before->files[at];
+
+        if (es_buf_equal(&file->object.name, &object.name) &&
+            es_buf_equal(&file->object.version, &object.version)) {
+            c->next_same = at + 1;
+            return es_mirror_same(&c->fetched->mirror, file, source, &object, err);
+        }
+    }
     return bad_frame(err);
 }
 
@@ -245,11 +302,15 @@ static int take_file(struct es_collecting *c, enum es_frame type, uint32_t sourc
     ES_CLEANUP(es_buf_done) struct es_buf path = {0};
     struct es_mirror *mirror = &c->fetched->mirror;
     uint32_t id;
+    int r;
 
     if (es_get_u32(in, &id) < 0)
         return bad_frame(err);
     switch (type) {
     case ES_FRAME_FILE_BEGIN:
+        r = count_object(c, err);
+        if (r < 0)
+            return r;
         if (es_get_bytes(in, &path) < 0 || take_object(in, &object) < 0)
             return bad_frame(err);
         return es_mirror_begin(mirror, source, id, &path, &object, err);
@@ -283,33 +344,33 @@ static int take_message(struct es_cursor *in, struct es_err *ret)
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     uint8_t class;
 
-    if (es_get_u8(in, &class) < 0 || es_get_bytes(in, &text) < 0 || in->left > 0)
+    if (es_get_u8(in, &class) < 0 || class >= ES_CLASSES || es_get_bytes(in, &text) < 0 ||
+        in->left > 0)
         return -EBADMSG;
     es_fail(ret, class_of(class), EIO, "%s", es_buf_str(&text));
     return 0;
 }
 
-/* A program that prints on when the worker has given up reading would run until the deadline, and
- * its failure would then pass for an outage. */
+/* One whose output is refused may still be printing, into a pipe that nobody reads any more: it
+ * gets a moment to tell its exit status, and is then killed with the others (see es_files_done()).
+ */
 static int judge_program(struct es_collecting *c, uint32_t source, bool failed, struct es_err *why)
 {
-    int64_t soon = es_clock_ms() + PROGRAM_GRACE_MS;
+    int64_t deadline = c->plan->deadline, moment = es_clock_ms() + MOMENT_MS;
 
+    if (failed && moment < deadline)
+        deadline = moment;
     for (size_t i = 0; i < c->files->n_programs; i++) {
         struct es_program *program = &c->files->programs[i];
         struct es_err verdict;
         int r;
 
-        if (program->source != source || program->pid <= 0)
+        if (program->source != source || program->pid == 0)
             continue;
-        r = es_program_judge(program, failed && soon < c->plan->deadline ? soon : c->plan->deadline,
-                             &verdict);
-        if (failed && program->pid > 0) {
-            es_program_done(program);
+        r = es_program_judge(program, deadline, &verdict);
+        if (r == 0 || (failed && program->pid != 0))
             return 0;
-        }
-        if (r < 0)
-            *why = verdict;
+        *why = verdict;
         return r;
     }
     return 0;
@@ -350,7 +411,11 @@ static int take_of_source(struct es_collecting *c, enum es_frame type, struct es
 {
     struct es_cursor at = *in; /* a record holds the number itself */
     uint32_t source;
+    int r =
+        type == ES_FRAME_RECORD || type == ES_FRAME_FILE_DATA ? 0 : count_told(c, in->left, err);
 
+    if (r < 0)
+        return r;
     if (es_get_u32(in, &source) < 0 || source >= c->config->n_sources || !c->pending[source])
         return bad_frame(err);
     switch (type) {

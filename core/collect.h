@@ -12,10 +12,13 @@ struct es_collecting {
     struct es_surroundings surroundings;
     struct es_files *files; /* with the programs that were started */
     bool *pending;          /* by source: asked of the worker, not yet done */
-    size_t bytes;
-    size_t objects;      /* merged or mirrored, so far */
-    struct es_err first; /* the failure that is returned */
-    int failed;          /* its negative errno, 0 where there is none */
+    size_t bytes;           /* of records, those of the last set too */
+    size_t told;            /* bytes of all other frames but files' contents */
+    size_t announced;       /* objects: whether they came or not */
+    size_t next_same;       /* where the next unchanged file is looked for first */
+    size_t objects;         /* merged or mirrored, so far */
+    struct es_err first;    /* the failure that is returned */
+    int failed;             /* its negative errno, 0 where there is none */
 };
 
 /* One frame. Returns 1 at the last one, 0, or a negative errno. */

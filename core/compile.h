@@ -34,6 +34,9 @@ void es_source_done(struct es_source *source);
 int es_output_compile(struct es_config *config, struct es_value *table,
                       const struct es_variables *variables, struct es_output *output,
                       struct es_err *err);
+/* Fails where a path lies in what envsync keeps for itself. */
+int es_config_check_own(const struct es_config *config, const struct es_pos *pos, const char *path,
+                        struct es_err *err);
 int es_outputs_check(const struct es_config *config, struct es_err *err);
 void es_output_done(struct es_output *output);
 

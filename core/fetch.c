@@ -100,6 +100,21 @@ static void tell_progress(const struct es_collecting *c, int64_t *next)
     c->plan->on_progress(c->plan->data, c->fetched->n, c->objects);
 }
 
+/* Ends programs whose time is over; returns when to look again. */
+static int64_t expire_programs(const struct es_collecting *c, int64_t deadline)
+{
+    int64_t until = deadline;
+
+    for (size_t i = 0; i < c->files->n_programs; i++) {
+        struct es_program *program = &c->files->programs[i];
+
+        es_program_expire(program);
+        if (program->pid > 0 && !program->killed && program->kill_at < until)
+            until = program->kill_at;
+    }
+    return until;
+}
+
 static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t deadline,
                      struct es_err *err)
 {
@@ -108,8 +123,11 @@ static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t 
     for (;;) {
         struct es_cursor in;
         enum es_frame type;
-        int r = es_worker_next(worker, deadline, &type, &in, err);
+        int64_t until = expire_programs(c, deadline);
+        int r = es_worker_next(worker, until, &type, &in, err);
 
+        if (r == -ETIMEDOUT && until < deadline)
+            continue;
         if (r == -EPIPE && es_worker_finish(worker, err) == 0)
             return es_fail(err, ES_INTERNAL, EPIPE, "the worker ended too early");
         if (r == 0)
@@ -247,6 +265,23 @@ static int compare_results(const void *a, const void *b)
                   ((const struct es_file_result *)b)->path);
 }
 
+/* Of two sources that mirror to one path the last one would win, and which that is the network
+ * would decide. The files are sorted. */
+static int check_paths(const struct es_fetched *f, const struct es_config *config,
+                       struct es_err *err)
+{
+    for (size_t i = 1; i < f->mirror.n_files; i++) {
+        const struct es_kept_file *a = &f->mirror.files[i - 1], *b = &f->mirror.files[i];
+
+        if (es_buf_equal(&a->path, &b->path))
+            return es_fail(err, ES_INVALID, EEXIST,
+                           "%s: sources %s and %s both mirror a file to it; give one another dir",
+                           es_buf_str(&a->path), config->sources[a->source].name,
+                           config->sources[b->source].name);
+    }
+    return 0;
+}
+
 /* Answers of the network come in any order; what is kept and shown has one. */
 static int put_in_order(struct es_fetched *f, struct es_err *err)
 {
@@ -297,6 +332,8 @@ int es_fetch_all(const struct es_fetch_plan *plan, struct es_fetched *ret, struc
     es_surroundings_done(&c.surroundings);
     if (r == 0)
         r = put_in_order(&fetched, err);
+    if (r == 0)
+        r = check_paths(&fetched, plan->config, err);
     if (r < 0)
         return r;
     *ret = fetched;

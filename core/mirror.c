@@ -231,12 +231,15 @@ int es_mirror_tell(struct es_mirror *m, uint32_t source, const char *path, enum 
     return 0;
 }
 
+static int compare_path(const void *path, const void *file)
+{
+    return es_key_compare(path, &((const struct es_kept_file *)file)->path);
+}
+
 bool es_mirror_has(const struct es_mirror *m, const struct es_buf *path)
 {
-    for (size_t i = 0; i < m->n_files; i++)
-        if (es_buf_equal(&m->files[i].path, path))
-            return true;
-    return false;
+    return m->n_files &&
+           bsearch(path, m->files, m->n_files, sizeof *m->files, compare_path) != NULL;
 }
 
 static struct es_kept_file *add_file(struct es_mirror *m)

@@ -57,7 +57,8 @@ int es_mirror_drop(struct es_mirror *mirror, uint32_t source, uint32_t id, struc
 int es_mirror_same(struct es_mirror *mirror, const struct es_kept_file *file, uint32_t source,
                    struct es_kept_object *object, struct es_err *err);
 
-/* Is there a file of this path in what this run got? */
+/* Is there a file of this path in what this run got? Once all is fetched: files are in order then.
+ */
 bool es_mirror_has(const struct es_mirror *mirror, const struct es_buf *path);
 
 /* Adds what became of a path. -ENOMEM. */

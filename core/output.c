@@ -212,12 +212,29 @@ static int relate(const char *a, const char *b)
     }
 }
 
+int es_config_check_own(const struct es_config *config, const struct es_pos *pos, const char *path,
+                        struct es_err *err)
+{
+    static const char *const own[] = {"/run/envsync", "/var/run/envsync", "/var/lib/envsync"};
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (relate(own[i], path) >= 0)
+            return es_config_fail(config, pos, err,
+                                  "%s: %s is where envsync keeps its own state; write elsewhere",
+                                  path, own[i]);
+    return 0;
+}
+
 int es_outputs_check(const struct es_config *config, struct es_err *err)
 {
     for (size_t i = 0; i < config->n_outputs; i++) {
         const struct es_output *output = &config->outputs[i];
         const char *base = strrchr(output->path, '/') + 1;
 
+        int r = es_config_check_own(config, &output->pos, output->path, err);
+
+        if (r < 0)
+            return r;
         if (*base == '\0' || strlen(base) > NAME_MAX - 24)
             return es_config_fail(config, &output->pos, err,
                                   "%s: an output needs a file name of at most %d bytes",

@@ -123,22 +123,10 @@ int es_previous_load(const struct es_config *config, const char *root, const str
 
 bool es_set_is_of(const struct es_config *config, const struct es_store *store)
 {
-    const struct es_manifest *set = &store->set;
+    ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
 
-    if (!store->usable || store->run_lost || set->n_sources != config->n_sources ||
-        set->n_outputs != config->n_outputs)
-        return false;
-    for (size_t i = 0; i < set->n_outputs; i++)
-        if (!es_buf_is(&set->outputs[i].path, config->outputs[i].path))
-            return false;
-    for (size_t i = 0; i < set->n_sources; i++) {
-        ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
-
-        if (es_put_value(&configured, config->sources[i].table) < 0 ||
-            !es_buf_equal(&configured, &set->sources[i].configured))
-            return false;
-    }
-    return true;
+    return store->usable && !store->run_lost && es_put_value(&configured, &config->root) == 0 &&
+           es_buf_equal(&configured, &store->set.configured);
 }
 
 /* Every entry of a, `prune` apart, stands in b with the same value. */

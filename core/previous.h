@@ -23,7 +23,7 @@ struct es_previous {
 /* Loads what the store's set has. What cannot be read counts as not known. */
 int es_previous_load(const struct es_config *config, const char *root, const struct es_store *store,
                      struct es_previous *ret, struct es_err *err);
-/* Is this a set of the very same sources and outputs, so that it can answer for them? */
+/* Is this a set of the very same configuration, so that it can answer for it? */
 bool es_set_is_of(const struct es_config *config, const struct es_store *store);
 /* Is this source configured as it was for that set, `prune` apart? Then what the set says of files
  * that are gone holds also where prune has come later. */

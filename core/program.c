@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,6 +68,8 @@ static void become(const struct es_need *need, const struct es_process *process,
         fprintf(stderr, "envsync: %s\n", err.msg);
         _exit(77);
     }
+    /* Should envsync itself be killed, nobody else would end it. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     limit_time(ms);
     execve(need->path, (char **)need->argv, env);
     fprintf(stderr, "envsync: %s: %s\n", need->path, strerror(errno));
@@ -100,6 +103,7 @@ int es_program_start(const struct es_need *need, const struct es_process *proces
         es_close(&fds[0]);
         return es_fail_errno(err, ES_INTERNAL, errno, "fork");
     }
+    program.kill_at = es_clock_ms() + program.timeout_ms;
     *ret = program;
     return fds[0];
 }
@@ -129,24 +133,43 @@ static int judge(const struct es_program *program, int status, struct es_err *er
     return es_fail(err, ES_INVALID, EIO, "%s was ended by signal %d", path, WTERMSIG(status));
 }
 
+/* Has it ended? Its whole group goes with it, before its number may belong to somebody else. */
+static bool reap(struct es_program *program, int *ret_status)
+{
+    siginfo_t info = {0};
+
+    if (waitid(P_PID, (id_t)program->pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
+        info.si_pid == 0)
+        return false;
+    kill(-program->pid, SIGKILL);
+    waitpid(program->pid, ret_status, 0);
+    program->pid = 0;
+    return true;
+}
+
 int es_program_judge(struct es_program *program, int64_t deadline, struct es_err *err)
 {
-    siginfo_t ended = {0};
     int status = 0;
 
-    /* Not reaped yet: until then nobody else can have its number. */
-    while (waitid(P_PID, (id_t)program->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           ended.si_pid == 0) {
+    while (!reap(program, &status)) {
+        es_program_expire(program);
         if (es_clock_left(deadline) == 0)
             return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT, "%s was still running at the deadline",
                            program->path);
         es_clock_nap(2, deadline);
     }
-    /* What it started must not outlive it: it holds on to stderr and whatever else it was given. */
-    kill(-program->pid, SIGKILL);
-    waitpid(program->pid, &status, 0);
-    program->pid = 0;
+    if (program->killed)
+        return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT, "%s did not end within %lld ms",
+                       program->path, (long long)program->timeout_ms);
     return judge(program, status, err);
+}
+
+void es_program_expire(struct es_program *program)
+{
+    if (program->pid <= 0 || program->killed || es_clock_left(program->kill_at) > 0)
+        return;
+    kill(-program->pid, SIGKILL);
+    program->killed = true;
 }
 
 void es_program_done(struct es_program *program)

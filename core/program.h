@@ -11,6 +11,8 @@ struct es_program {
     char *path;
     pid_t pid; /* 0: ended */
     int64_t timeout_ms;
+    int64_t kill_at; /* on the clock of es_clock_ms() */
+    bool killed;     /* because its time was over */
 };
 
 /* Returns the reading end of its stdout, or a negative errno. */
@@ -19,6 +21,9 @@ int es_program_start(const struct es_need *need, const struct es_process *proces
 
 /* Its stdout has ended: waits for it, and fails by its exit status. */
 int es_program_judge(struct es_program *program, int64_t deadline, struct es_err *err);
+
+/* Kills it, with all that it started, where its time is over. */
+void es_program_expire(struct es_program *program);
 
 void es_program_done(struct es_program *program); /* kills what still runs */
 

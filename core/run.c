@@ -187,6 +187,9 @@ static int fill_manifest(struct es_run *run, struct es_manifest *m, struct es_er
     int r = es_manifest_bind(m, &run->config);
 
     if (r == 0)
+        r = es_put_value(&m->configured, &run->config.root);
+
+    if (r == 0)
         r = fill_sources(run, m);
     if (r == 0)
         r = fill_outputs(run, m);
@@ -197,6 +200,10 @@ static int fill_manifest(struct es_run *run, struct es_manifest *m, struct es_er
         run->fetched.mirror.n_files = run->fetched.mirror.cap_files = 0;
         r = fill_gone(run, m);
     }
+    /* All on disk: after a reboot it is still the same set, and no new one takes the place of the
+     * one that a rollback would go back to. */
+    if (r == 0 && !es_manifest_has_run_half(m))
+        es_buf_clear(&m->boot_id);
     return r < 0 ? es_nomem(err) : 0;
 }
 
@@ -233,7 +240,7 @@ static void texts_done(struct es_buf *texts, size_t n)
     free(texts);
 }
 
-/* Would the new generation say what the present one says? Boot and staged names do not count. */
+/* Would the new generation say what the present one says? */
 static int same_manifest(const struct es_run *run, const struct es_manifest *m, bool *ret)
 {
     ES_CLEANUP(es_buf_done) struct es_buf a = {0}, b = {0};
@@ -452,6 +459,11 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
             "the set that a rollback of %s holds went with an earlier boot; `envsync sync "
             "--release` fetches anew",
             run->config.name);
+    if (run->end == ES_RUN_HELD && !es_set_is_of(&run->config, &run->memory.store))
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "%s: the configuration has changed since the set that is held; it takes "
+                      "effect with `envsync sync --release`",
+                      run->config.name);
     if (run->end != ES_RUN_DONE)
         return 0;
     return es_previous_load(&run->config, options->root, &run->memory.store, &run->memory.previous,

@@ -169,7 +169,10 @@ static int compile_mirror(const struct es_config *config, struct es_source *sour
     source->mirror_gid = config->gid;
     if (!source->mirrors)
         return 0;
-    if (want->owner)
+    r = es_config_check_own(
+        config, es_table_get(table, "dir") ? &es_table_get(table, "dir")->pos : &table->pos,
+        want->dir, err);
+    if (r == 0 && want->owner)
         r = es_config_user(config, want->owner, owner ? &owner->pos : &table->pos,
                            &source->mirror_uid, err);
     if (r == 0 && want->group)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Changes with the layout: a manifest of another version counts as none. */
-static const char magic[] = "envsync manifest 2\n";
+static const char magic[] = "envsync manifest 3\n";
 
 enum { MAX_ITEMS = 1000000 };
 
@@ -129,6 +129,7 @@ static void code_file(struct coder *c, struct es_kept_file *file)
 static void code_manifest(struct coder *c, struct es_manifest *m)
 {
     code_text(c, &m->config_file);
+    code_text(c, &m->configured);
     code_text(c, &m->machine_id);
     code_text(c, &m->boot_id);
     code_bool(c, &m->complete);
@@ -174,6 +175,17 @@ int es_manifest_decode(const char *data, size_t len, struct es_manifest *ret)
     return 0;
 }
 
+bool es_manifest_has_run_half(const struct es_manifest *set)
+{
+    for (size_t i = 0; i < set->n_sources; i++)
+        if (!set->sources[i].on_disk)
+            return true;
+    for (size_t i = 0; i < set->n_outputs; i++)
+        if (!set->outputs[i].on_disk)
+            return true;
+    return false;
+}
+
 void es_kept_object_done(struct es_kept_object *object)
 {
     es_buf_done(&object->name);
@@ -200,6 +212,7 @@ void es_kept_source_done(struct es_kept_source *source)
 void es_manifest_done(struct es_manifest *m)
 {
     es_buf_done(&m->config_file);
+    es_buf_done(&m->configured);
     es_buf_done(&m->machine_id);
     es_buf_done(&m->boot_id);
     for (size_t i = 0; i < m->n_sources; i++)

@@ -54,8 +54,9 @@ struct es_kept_file {
 
 struct es_manifest {
     struct es_buf config_file; /* that owns this state */
+    struct es_buf configured;  /* the whole configuration, as expanded */
     struct es_buf machine_id;
-    struct es_buf boot_id; /* of the boot in which the /run half was written */
+    struct es_buf boot_id; /* in which the /run half was written; empty where there is none */
     bool complete;         /* every source was fetched: nothing skipped, nothing stale */
     struct es_kept_source *sources;
     size_t n_sources;
@@ -69,6 +70,8 @@ void es_manifest_done(struct es_manifest *manifest);
 int es_manifest_encode(const struct es_manifest *manifest, struct es_buf *out);
 /* -EBADMSG for what is no manifest of this version; -ENOMEM. */
 int es_manifest_decode(const char *data, size_t len, struct es_manifest *ret);
+
+bool es_manifest_has_run_half(const struct es_manifest *set);
 
 /* Grow by one zeroed element, or NULL. */
 struct es_kept_object *es_kept_source_add(struct es_kept_source *source);

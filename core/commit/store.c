@@ -151,17 +151,6 @@ int es_manifest_bind(struct es_manifest *manifest, const struct es_config *confi
     return r < 0 ? r : read_line("/proc/sys/kernel/random/boot_id", &manifest->boot_id);
 }
 
-static bool has_run_half(const struct es_manifest *set)
-{
-    for (size_t i = 0; i < set->n_sources; i++)
-        if (!set->sources[i].on_disk)
-            return true;
-    for (size_t i = 0; i < set->n_outputs; i++)
-        if (!set->outputs[i].on_disk)
-            return true;
-    return false;
-}
-
 /* Is what the set has below /run there? */
 static bool run_half_is_there(const struct es_store *store, const char *id,
                               const struct es_manifest *set)
@@ -169,7 +158,8 @@ static bool run_half_is_there(const struct es_store *store, const char *id,
     int dir = store->halves[ES_HALF_RUN].dir;
     struct stat st;
 
-    return !has_run_half(set) || (dir >= 0 && fstatat(dir, id, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    return !es_manifest_has_run_half(set) ||
+           (dir >= 0 && fstatat(dir, id, &st, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
 /* Is the loaded set one that this run may build on? */
@@ -379,6 +369,9 @@ int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct
 
     if (es_manifest_encode(manifest, &text) < 0)
         return es_nomem(err);
+    if (text.len > MAX_STORED) /* nobody could read it again */
+        return es_fail(err, ES_INVALID, EFBIG,
+                       "state: what is to be kept of all objects is over %d MiB", MAX_STORED >> 20);
     r = es_store_write(store, pointer_half(store), "manifest", text.data, text.len, 0, err);
     for (enum es_half half = 0; r == 0 && half < ES_HALVES; half++)
         if (store->halves[half].dir >= 0)

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -40,20 +41,26 @@ bool es_temp_name(const char *name)
            strncmp(name + len - tail, TEMP_MARK, strlen(TEMP_MARK)) == 0;
 }
 
-/* As much of the target's name as leaves room for the rest. */
-static size_t kept_of(const char *base)
+/* ".BASE.envsync-". Of a long name only as much as leaves room, and a sum of the whole: what
+ * sweeping takes for this target's own must never be a sibling's that is still being written. */
+static size_t mark_of(const char *base, char mark[NAME_MAX + 1])
 {
-    size_t len = strlen(base), room = NAME_MAX - 1 - strlen(TEMP_MARK) - TEMP_RANDOM;
+    int len = (int)strlen(base), room = NAME_MAX - 1 - (int)strlen(TEMP_MARK) - TEMP_RANDOM;
+    uint32_t sum = 2166136261u; /* FNV-1a */
 
-    return len < room ? len : room;
+    if (len <= room)
+        return (size_t)snprintf(mark, NAME_MAX + 1, ".%.*s" TEMP_MARK, room, base);
+    for (const char *p = base; *p; p++)
+        sum = (sum ^ (unsigned char)*p) * 16777619u;
+    return (size_t)snprintf(mark, NAME_MAX + 1, ".%.*s%08x" TEMP_MARK, room - 8, base, sum);
 }
 
 static bool is_temp_of(const char *name, const char *base)
 {
-    size_t len = kept_of(base);
+    char mark[NAME_MAX + 1];
+    size_t len = mark_of(base, mark);
 
-    return es_temp_name(name) && strncmp(name + 1, base, len) == 0 &&
-           strlen(name) == 1 + len + strlen(TEMP_MARK) + TEMP_RANDOM;
+    return strlen(name) == len + TEMP_RANDOM && strncmp(name, mark, len) == 0;
 }
 
 static void close_dir(DIR **dir)
@@ -110,19 +117,19 @@ static int make(struct es_temp *temp, const char *path, struct es_err *err)
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
     unsigned char random[TEMP_RANDOM];
     char name[NAME_MAX + 1];
-    int n;
 
     for (unsigned tries = 0; tries < 100; tries++) {
+        size_t n = mark_of(temp->base, name);
+
         if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
             return es_write_failed(path, errno, "random name", err);
-        n = snprintf(name, sizeof name, ".%.*s" TEMP_MARK, (int)kept_of(temp->base), temp->base);
         for (size_t i = 0; i < TEMP_RANDOM; i++)
             name[n++] = letters[random[i] % (sizeof letters - 1)];
         name[n] = '\0';
         temp->fd =
             openat(temp->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (temp->fd >= 0) {
-            memcpy(temp->name, name, (size_t)n + 1);
+            memcpy(temp->name, name, n + 1);
             return 0;
         }
         if (errno != EEXIST)

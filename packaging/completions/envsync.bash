@@ -80,17 +80,17 @@ _envsync() {
     case $command in
         '')
             if [[ $cur == -* ]]; then
-                _envsync_offer "$all --version --dry-run --exit-code --fresh --release --fetch --json --root \
+                _envsync_offer "$all --version --dry-run --exit-code --fresh --release --fetch --credentials --json --root \
                     --deadline"
             else
                 _envsync_offer "$commands"
             fi
             ;;
         sync) _envsync_offer "$all --dry-run --exit-code --fresh --release --json --root --deadline" ;;
-        check) _envsync_offer "$all" ;;
-        explain) [[ $cur == -* ]] && _envsync_offer "$all --fetch --json --deadline" ;;
+        check) _envsync_offer "$all --credentials" ;;
+        explain) [[ $cur == -* ]] && _envsync_offer "$all --fetch --json --root --deadline" ;;
         status) _envsync_offer "$all --json --root" ;;
-        rollback) _envsync_offer "$all --root" ;;
+        rollback) _envsync_offer "$all --root --deadline" ;;
         exec) _envsync_exec ;;
         providers)
             _envsync_offer "$("$program" providers 2>/dev/null | while read -r word _; do

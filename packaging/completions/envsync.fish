@@ -75,12 +75,14 @@ complete -c envsync -n $runs -l dry-run -d 'tell what would change, write nothin
 complete -c envsync -n $runs -l exit-code -d 'with --dry-run: exit 1 where something would change'
 complete -c envsync -n $runs -l fresh -d 'fetch also where the last set is young (fresh_for)'
 complete -c envsync -n $runs -l release -d 'end the hold of a rollback'
-complete -c envsync -n '__envsync_command_is none sync status rollback' -l root -x -a '(__fish_complete_directories)' \
+complete -c envsync -n '__envsync_command_is none sync explain status rollback' -l root -x -a '(__fish_complete_directories)' \
     -d 'put DIR before every path that is written'
 complete -c envsync -n '__envsync_command_is none sync explain status' -l json \
     -d 'one JSON object on stdout'
-complete -c envsync -n '__envsync_command_is none sync explain exec' -l deadline -x -a $durations \
+complete -c envsync -n '__envsync_command_is none sync explain rollback exec' -l deadline -x -a $durations \
     -d 'bound the whole run'
+complete -c envsync -n '__envsync_command_is none check' -l credentials \
+    -d 'tell how the AWS sources would authenticate'
 complete -c envsync -n '__envsync_command_is none explain' -l fetch -d 'explain from the sources, not from the last set'
 
 complete -c envsync -n '__envsync_command_is exec' -a '(__envsync_behind_dashes)'

@@ -95,6 +95,10 @@ def test_other_descriptors_and_socket_activation_are_kept(plain):
     with socket.socket(socket.AF_UNIX) as sock, open(os.devnull) as other:
         sock.bind(b"")
         sock.listen()
+        try:
+            before = os.dup(3)  # pytest's own
+        except OSError:
+            before = None
         os.dup2(sock.fileno(), 3, inheritable=True)
         extra = os.dup2(other.fileno(), 77, inheritable=True)
         code = ("import os, socket; s = socket.socket(fileno=3); "
@@ -103,6 +107,9 @@ def test_other_descriptors_and_socket_activation_are_kept(plain):
         rc, out, err, _ = start(plain, *SHOW, code, env={"LISTEN_FDS": "1"}, pass_fds=[3, extra])
         os.close(3)
         os.close(77)
+        if before is not None:
+            os.dup2(before, 3, inheritable=False)
+            os.close(before)
         assert rc == 0, err
         # The one descriptor more is that of the listing itself.
         assert out.startswith(str(sock.getsockname()))

@@ -246,14 +246,19 @@ def test_the_worker_is_nobody_without_privileges_groups_or_environment(as_root, 
     except KeyError:
         user = pwd.getpwnam("nobody")
     command = ["strace", "-f", "-o", "/dev/null", "-e", "trace=exit_group", "-e",
-               "inject=exit_group:delay_enter=600000", *plain.envsync.command]  # fmt: skip
+               "inject=exit_group:delay_enter=1500000", *plain.envsync.command]  # fmt: skip
     env = plain.envsync.environment({"SECRET": "CANARY", "HOME": "/root", "LD_LIBRARY_PATH": "/x"})
     with open("/etc/hostname") as inherited:
         os.set_inheritable(inherited.fileno(), True)
         run = subprocess.Popen([*command, "-c", plain.file, "--root", plain.root], env=env,
                                close_fds=False, stdin=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
         worker = find_worker(run.pid)
-        time.sleep(0.2)  # it has come to its end
+        limit = time.monotonic() + 5
+        while time.monotonic() < limit:  # until it has come to its end
+            limits = Path(f"/proc/{worker}/limits").read_text()
+            if re.search(r"Max core file size\s+0\s+0", limits):
+                break
+        time.sleep(0.1)
         status = dict(re.findall(r"^(\w+):\t(.*)$", Path(f"/proc/{worker}/status").read_text(), re.M))
         environ = Path(f"/proc/{worker}/environ").read_bytes()
         words = Path(f"/proc/{worker}/cmdline").read_bytes()

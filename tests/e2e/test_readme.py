@@ -19,6 +19,7 @@ mkdir "$1/upper" "$1/work" "$1/bin"
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" /etc
 mount -t tmpfs -o mode=755 tmpfs /srv
 mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /var/lib
 ln -s "$2/envsync" "$1/bin/envsync"
 userdel foo 2>/dev/null || :
 PATH=$1/bin:/usr/sbin:/usr/bin:/sbin:/bin

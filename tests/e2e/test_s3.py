@@ -162,6 +162,14 @@ def test_a_file_and_a_directory_of_one_name_are_65(s3, gateway):
     assert result.rc == 65 and "prod/a/b" in result.err and s3.files == {}, result
 
 
+def test_two_sources_that_mirror_one_path_are_65_and_nothing_is_written(s3, gateway):
+    fill(gateway, {"k.pem": "key"})
+    second = '[[source]]\nname = "other"\ntype = "s3"\nbucket = "config"\nprefix = "prod"\n'
+    result = s3(MIRROR + second + MIRROR)
+    assert result.rc == 65 and "k.pem" in result.err and "other" in result.err, result
+    assert s3.files == {}
+
+
 def test_directory_markers_are_skipped(s3, gateway):
     fill(gateway, {"": "", "d/": "", "d/x": "1"})
     s3.ok(MIRROR)

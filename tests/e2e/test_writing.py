@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import GROUP, ORDINARY, in_namespace
+from conftest import GROUP, ORDINARY, STATE, in_namespace
 
 GID = grp.getgrnam(GROUP).gr_gid
 APP = "games"  # a user that every Debian has: the app's, where a test needs one
@@ -265,7 +265,9 @@ def test_without_root_option_the_paths_are_those_of_the_host(as_root, plain, scr
     plain.output(path="/run/foo/environment")
     script = """"$@"; stat -c '%u %g %a %n' /run/foo/environment /run/foo /run/envsync/foo
         cat /run/foo/environment; ls -A /var/lib"""
+    before = [os.path.exists(f"{half}/foo") for half in STATE]
     done = in_namespace(script, *plain.envsync.command, "-c", plain.file)
+    assert [os.path.exists(f"{half}/foo") for half in STATE] == before
     assert done.stdout == (f"0 {GID} 640 /run/foo/environment\n0 {GID} 750 /run/foo\n"
                            "0 0 700 /run/envsync/foo\nA=1\n"), done  # fmt: skip
     assert not os.path.exists("/run/foo")

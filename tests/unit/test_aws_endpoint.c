@@ -24,6 +24,9 @@ static struct es_aws_endpoint get(const struct es_aws_endpoint_want *want)
     return endpoint;
 }
 
+/* 64 characters: one too many. */
+#define LONG "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl"
+
 static void refused(const struct es_aws_endpoint_want *want)
 {
     struct es_aws_endpoint endpoint = {.port = 7};
@@ -130,15 +133,8 @@ static void each_partition_has_its_hosts(void **state)
 
 static void a_bucket_that_is_no_label_goes_into_the_path(void **state)
 {
-    static const char *const path[] = {"a.b",
-                                       "Upper",
-                                       "ab",
-                                       "un_der",
-                                       "-ab",
-                                       "ab-",
-                                       "192.168.1.1",
-                                       "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
-                                       "abcdefghijkl"};
+    static const char *const path[] = {"a.b", "Upper", "ab",          "un_der",
+                                       "-ab", "ab-",   "192.168.1.1", LONG};
     struct es_aws_endpoint_want want = {.service = ES_AWS_S3, .region = "eu-west-1"};
 
     (void)state;

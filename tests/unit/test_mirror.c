@@ -404,6 +404,8 @@ static void what_is_no_file_in_the_place_is_told_and_stays(void **state)
 static void prune_run(struct fixture *f)
 {
     f->set.files[0].gone = true;
+    es_buf_done(&f->set.sources[0].configured);
+    assert_int_equal(es_put_value(&f->set.sources[0].configured, f->config.sources[0].table), 0);
     publish(f);
 }
 

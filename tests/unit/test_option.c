@@ -105,7 +105,7 @@ static void every_type_is_read_into_its_field(void **state)
 static void every_mistake_is_told_with_its_place(void **state)
 {
     static const char *const cases[][2] = {
-        {"\nstring = 5", "F:2:10: string must be a string, not a integer"},
+        {"\nstring = 5", "F:2:10: string must be a string, not an integer"},
         {"string = \"a\\u0000b\"", "F:1:10: string has a NUL byte in it"},
         {"path = 'a'", "F:1:8: path must be an absolute path without \".\" and \"..\""},
         {"path = ''", "F:1:8: path must be an absolute path without \".\" and \"..\""},
@@ -120,9 +120,9 @@ static void every_mistake_is_told_with_its_place(void **state)
         {"integer = '1'", "F:1:11: integer must be an integer"},
         {"integer = 1.0", "F:1:11: integer must be an integer"},
         {"strings = 'a'", "F:1:11: strings must be a list of strings"},
-        {"strings = ['a', 1]", "F:1:17: strings must be a string, not a integer"},
+        {"strings = ['a', 1]", "F:1:17: strings must be a string, not an integer"},
         {"map = 'a'", "F:1:7: map must be a table of strings"},
-        {"[map]\na = 1", "F:2:5: a must be a string, not a integer"},
+        {"[map]\na = 1", "F:2:5: a must be a string, not an integer"},
         {"[map]\na.b = 'c'",
          "F:2:1: map takes strings: quote a key that has dots, as in 'a.b' = \"...\""},
     };

@@ -52,6 +52,7 @@ static void commit(struct fixture *f, const struct es_buf *const texts[2])
 
     assert_int_equal(es_store_begin(&f->store, &f->err), 0);
     assert_int_equal(es_manifest_bind(&m, &f->config), 0);
+    assert_int_equal(es_put_value(&m.configured, &f->config.root), 0);
     m.sources = calloc(3, sizeof *m.sources);
     m.outputs = calloc(2, sizeof *m.outputs);
     assert_true(m.sources && m.outputs);
@@ -189,10 +190,10 @@ static void a_lost_file_counts_as_not_known(void **state)
     assert_null(f.previous.sources[1].kept);
 }
 
-static void a_set_answers_only_for_the_same_sources_and_outputs(void **state)
+static void a_set_answers_only_for_the_very_same_configuration(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
-    ES_CLEANUP(es_config_done) struct es_config other = {0}, fewer = {0}, moved = {0};
+    ES_CLEANUP(es_config_done) struct es_config other = {0}, fewer = {0}, moved = {0}, wider = {0};
 
     assert_false(es_set_is_of(&f.config, &f.store));
     commit(&f, NULL);
@@ -200,6 +201,8 @@ static void a_set_answers_only_for_the_same_sources_and_outputs(void **state)
     load_config(*state, TOP SOURCE SECOND "optional = true\n" OUTPUT, &other);
     load_config(*state, TOP SOURCE OUTPUT, &fewer);
     load_config(*state, TOP SOURCE SECOND "[[output]]\npath='/run/demo/x'\nformat='env'\n", &moved);
+    load_config(*state, TOP SOURCE SECOND OUTPUT "mode = '0600'\n", &wider);
+    assert_false(es_set_is_of(&wider, &f.store));
     assert_false(es_set_is_of(&other, &f.store));
     assert_false(es_set_is_of(&fewer, &f.store));
     assert_false(es_set_is_of(&moved, &f.store));
@@ -219,7 +222,7 @@ int main(void)
         test_in_dir(damaged_records_count_as_not_known),
         test_in_dir(a_hostile_count_of_records_is_refused),
         test_in_dir(a_lost_file_counts_as_not_known),
-        test_in_dir(a_set_answers_only_for_the_same_sources_and_outputs),
+        test_in_dir(a_set_answers_only_for_the_very_same_configuration),
     };
 
     return cmocka_run_group_tests_name("previous", tests, NULL, NULL);

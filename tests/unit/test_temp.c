@@ -132,22 +132,24 @@ static void a_directory_in_the_place_is_told_and_stays(void **state)
     assert_int_equal(entries(*state), 1);
 }
 
-static void a_name_without_room_for_the_mark_is_cut_and_still_known_by_the_sweep(void **state)
+static void two_long_names_that_differ_at_their_end_do_not_sweep_each_other(void **state)
 {
-    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
-    struct es_temp temp = ES_TEMP_INIT;
+    ES_CLEANUP(es_place_done) struct es_place one = {.dir = -1}, other = {.dir = -1};
+    ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
     const struct es_owner owner = {.uid = geteuid(), .gid = getegid(), .mode = 0640};
     struct es_err err;
 
-    place_in(*state, "x", &place);
-    memset(place.base, 'x', NAME_MAX);
-    place.base[NAME_MAX] = '\0';
-    assert_int_equal(es_temp_create(&place, &owner, -1, "/file", &temp, &err), 0);
+    place_in(*state, "x", &one);
+    place_in(*state, "x", &other);
+    memset(one.base, 'x', NAME_MAX);
+    one.base[NAME_MAX] = '\0';
+    memcpy(other.base, one.base, sizeof one.base);
+    other.base[NAME_MAX - 1] = 'y';
+    assert_int_equal(es_temp_create(&one, &owner, -1, "/file", &temp, &err), 0);
     assert_int_equal(strlen(temp.name), NAME_MAX);
+    es_temp_sweep(&other, NULL);
     assert_int_equal(entries(*state), 1);
-    es_temp_keep(&temp);
-    es_temp_done(&temp);
-    es_temp_sweep(&place, NULL);
+    es_temp_sweep(&one, NULL);
     assert_int_equal(entries(*state), 0);
 }
 
@@ -238,7 +240,7 @@ int main(void)
         test_in_dir(one_that_is_kept_stays_for_who_knows_its_name),
         test_in_dir(two_of_one_target_have_two_names),
         test_in_dir(a_directory_in_the_place_is_told_and_stays),
-        test_in_dir(a_name_without_room_for_the_mark_is_cut_and_still_known_by_the_sweep),
+        test_in_dir(two_long_names_that_differ_at_their_end_do_not_sweep_each_other),
         cmocka_unit_test(the_names_are_known_again),
         test_in_dir(sweeping_removes_what_is_the_targets_own_and_nothing_else),
         cmocka_unit_test(what_is_forbidden_is_denied_and_the_rest_is_the_outputs),

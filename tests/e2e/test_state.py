@@ -1,0 +1,493 @@
+"""What envsync keeps between runs: status, rollback and hold, fresh_for, last-good, skip, and where
+it may lie on disk."""
+import json
+import os
+import re
+import time
+
+import pytest
+
+from conftest import STATE, in_namespace
+
+HOUR = 3600
+
+
+@pytest.fixture
+def plain(host):
+    host.source("A=1\n")
+    host.place = host.output()
+    return host
+
+
+def program(host, name="vault"):
+    """An exec source whose answer and exit status the test writes to files."""
+    answer, status = host.write(f"{name}.json", '{"V": "1"}'), host.write(f"{name}.status", "0")
+    script = host.write(f"{name}.sh", f'#!/bin/sh\ncat "{answer}"\nexit "$(cat "{status}")"\n', 0o755)
+    open_to_all(host.scratch.folder)
+    return script, answer, status
+
+
+def open_to_all(folder):
+    """The program runs as an ordinary user: pytest's folders are root's alone."""
+    for path in [folder, *folder.parents]:
+        if path.stat().st_uid == os.geteuid() and path.name.startswith(("pytest", "test_")):
+            path.chmod(path.stat().st_mode | 0o055)
+
+
+@pytest.fixture
+def vault(plain):
+    """The file source, then a program; what it gives goes to an output of its own as well."""
+    plain.script, plain.answer, plain.status = program(plain)
+    plain.exec = {"name": "vault", "type": "exec", "command": [str(plain.script)]}
+    plain.other = plain.root / "run/foo/vault.json"
+    plain.output("json", "/run/foo/vault.json", from_=["vault"])
+    return plain
+
+
+def add(vault, **options):
+    vault.source(**vault.exec, **options)
+    vault.ok()
+    assert vault.place.read_text() == "A=1\nV=1\n"
+    return vault
+
+
+def down(vault, status=69):
+    vault.status.write_text(str(status))
+    vault.answer.write_text("")
+
+
+def changed(host, text="A=2\n"):
+    host.write("source.env", text)
+
+
+def age(path, seconds):
+    """Moves a file's time back, or into the future."""
+    os.utime(path, times=(time.time() - seconds,) * 2)
+
+
+# ---- status ----
+
+
+def test_status_before_the_first_run_is_66_and_makes_nothing(plain):
+    plain.fails(66, "foo", run=["status", "--root", plain.root])
+    assert plain.scratch.tree() == {}
+
+
+def test_status_tells_set_time_and_sources_and_asks_nobody(plain):
+    plain.source(path="/nowhere.env", name="extra", optional=True)
+    plain.ok()
+    plain.path("source.env").unlink()
+    before = plain.look(True)
+    told = plain.run("status", "--root", plain.root)
+    assert told.rc == 0 and plain.look(True) == before, str(told)
+    assert re.match(r"foo: set [0-9a-f]{16}, last success \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told.out)
+    assert re.search(r"^  source file: given, \d+ s old, .*source\.env \d{4}-", told.out, re.M), told.out
+    assert "  source extra: absent or skipped\n" in told.out and "hold: no" in told.out
+    assert "A=1" not in told.out
+
+
+def test_status_as_json(plain):
+    plain.ok()
+    found = json.loads(plain.run("status", "--root", plain.root, "--json").out)
+    assert found["name"] == "foo" and found["complete"] and not found["held"]
+    assert re.fullmatch("[0-9a-f]{16}", found["set"]) and 0 <= found["age"] < 60
+    (source,) = found["sources"]
+    assert source["name"] == "file" and source["state"] == "given" and not source["stale"]
+    assert 0 <= source["age"] < 60 and "source.env" in source["version"]
+
+
+def test_an_unchanged_run_is_a_success_that_status_knows_and_writes_no_byte(plain):
+    plain.ok()
+    age(plain.root / "var/lib/envsync/foo/current", HOUR)
+    age(plain.stored()["source-0"], HOUR)
+    before = plain.kept()
+    assert json.loads(plain.run("status", "--root", plain.root, "--json").out)["age"] >= HOUR
+    plain.ok()
+    assert plain.kept() == before
+    found = json.loads(plain.run("status", "--root", plain.root, "--json").out)
+    assert found["age"] < 60 and found["sources"][0]["age"] < 60
+
+
+# ---- rollback ----
+
+
+def rollback(host):
+    return host.run("rollback", "--root", host.root)
+
+
+def test_rollback_puts_the_earlier_set_back_and_holds_it_until_the_release(plain):
+    other = plain.output("json", "/run/foo/all.json")
+    plain.ok()
+    changed(plain)
+    plain.ok()
+    result = rollback(plain)
+    assert result.rc == 0 and "--release" in result.err, str(result)
+    assert plain.place.read_text() == "A=1\n" and json.loads(other.read_text()) == {"A": "1"}
+    for path in plain.path("source.env"), plain.place:
+        path.unlink()
+    held = plain.ok("--json")
+    assert json.loads(held.out)["result"] == "held" and "held" in held.err
+    assert len(json.loads(held.out)["warnings"]) == 1
+    assert plain.place.read_text() == "A=1\n"
+    assert "HELD" in plain.run("status", "--root", plain.root).out
+    changed(plain, "A=3\n")
+    assert plain.ok("--fresh").err.count("held") == 1
+    assert plain.place.read_text() == "A=1\n"
+    plain.ok("--release")
+    assert plain.place.read_text() == "A=3\n"
+    changed(plain, "A=4\n")
+    plain.ok()
+    assert plain.place.read_text() == "A=4\n"
+
+
+def test_a_second_rollback_goes_back_to_where_the_first_one_came_from(plain):
+    plain.ok()
+    changed(plain)
+    plain.ok()
+    for text in "A=1\n", "A=2\n", "A=1\n":
+        assert rollback(plain).rc == 0
+        assert plain.place.read_text() == text
+
+
+def test_rollback_without_an_earlier_set_is_66_and_changes_nothing(plain):
+    plain.fails(66, "foo", "earlier set", run=["rollback", "--root", plain.root])
+    plain.ok()
+    before = plain.state()
+    plain.fails(66, "earlier set", run=["rollback", "--root", plain.root])
+    assert plain.state() == before
+    changed(plain)
+    plain.ok()
+    assert plain.place.read_text() == "A=2\n"
+
+
+def test_release_without_a_hold_is_a_plain_run(plain):
+    plain.ok("--release")
+    assert plain.place.read_text() == "A=1\n"
+
+
+def test_a_release_that_fails_keeps_the_set_in_place_and_the_next_run_fetches(plain):
+    plain.ok()
+    changed(plain)
+    plain.ok()
+    assert rollback(plain).rc == 0
+    plain.path("source.env").unlink()
+    assert plain.sync("--release").rc == 66
+    assert plain.place.read_text() == "A=1\n"
+    changed(plain, "A=3\n")
+    plain.ok()
+    assert plain.place.read_text() == "A=3\n"
+
+
+# ---- fresh_for ----
+
+
+def test_a_fresh_set_is_published_without_fetching_and_fresh_fetches(plain):
+    plain.top["fresh_for"] = "1h"
+    plain.ok()
+    plain.path("source.env").unlink()
+    plain.place.unlink()
+    result = plain.ok("--json")
+    assert json.loads(result.out)["result"] == "fresh"
+    assert plain.place.read_text() == "A=1\n"
+    assert plain.sync("--fresh").rc == 66
+    changed(plain)
+    plain.ok()
+    assert plain.place.read_text() == "A=1\n"
+    plain.ok("--fresh")
+    assert plain.place.read_text() == "A=2\n"
+
+
+@pytest.mark.parametrize("why", ["old", "future", "source", "output", "removed"])
+def test_a_set_that_is_old_of_the_future_or_of_another_configuration_is_not_fresh(plain, why):
+    plain.top["fresh_for"] = "1h"
+    other = plain.output("json", "/etc/foo/all.json")
+    plain.ok()
+    changed(plain)
+    if why in ("old", "future"):
+        age(plain.root / "var/lib/envsync/foo/current", 2 * HOUR if why == "old" else -HOUR)
+    elif why == "source":
+        plain.source("B=1\n", "b.env", name="b")
+    elif why == "output":
+        plain.output("toml", "/etc/foo/all.toml")
+    else:
+        plain.outputs.pop()
+        other.unlink()
+    plain.ok()
+    assert "A=2\n" in plain.place.read_text()
+
+
+def test_a_set_with_a_skipped_source_is_not_fresh(vault):
+    vault.top["fresh_for"] = "1h"
+    down(vault)
+    vault.source(**vault.exec, on_unavailable="skip")
+    vault.ok()
+    changed(vault)
+    vault.status.write_text("0")
+    vault.answer.write_text('{"V": "2"}')
+    vault.ok()
+    assert json.loads(vault.other.read_text()) == {"V": "2"}
+
+
+# ---- last-good ----
+
+
+def stale(result):
+    found = json.loads(result.out)
+    assert len(found["warnings"]) >= 1
+    return found["stale"], {source["name"]: source["state"] for source in found["sources"]}
+
+
+@pytest.mark.parametrize("status", [69, 75])
+def test_last_good_serves_an_unavailable_source_and_the_others_are_fetched(vault, status):
+    add(vault, on_unavailable="last-good")
+    age(vault.stored()["source-1"], HOUR)
+    changed(vault)
+    down(vault, status)
+    result = vault.ok("--json")
+    (entry,), states = stale(result)
+    assert entry["source"] == "vault" and HOUR <= entry["age"] < HOUR + 60
+    assert states == {"file": "given", "vault": "stale"}
+    assert "vault" in result.err and "60 min old" in result.err
+    assert vault.place.read_text() == "A=2\nV=1\n"
+    found = json.loads(vault.run("status", "--root", vault.root, "--json").out)
+    assert not found["complete"] and found["sources"][1]["stale"]
+    assert found["sources"][1]["age"] >= HOUR
+
+
+def test_a_stale_source_does_not_grow_young(vault):
+    """However many runs are served, its age counts from the last time that it was fetched."""
+    vault.top["last_good"] = {"max_age": "2h"}
+    add(vault, on_unavailable="last-good")
+    age(vault.stored()["source-1"], HOUR)
+    down(vault)
+    for i in range(3):
+        changed(vault, f"A={i}\n")
+        (entry,), _ = stale(vault.ok("--json"))
+        assert entry["age"] >= HOUR
+    age(vault.stored()["source-1"], 3 * HOUR)
+    vault.fails(69, "vault", "69")
+
+
+@pytest.mark.parametrize("status, code", [(66, 66), (77, 77), (1, 65), (65, 65)])
+def test_last_good_never_follows_another_failure(vault, status, code):
+    add(vault, on_unavailable="last-good")
+    before = vault.state()
+    changed(vault)
+    down(vault, status)
+    vault.fails(code, "source vault")
+    assert vault.state() == before
+
+
+def test_last_good_without_a_set_is_69(vault):
+    down(vault)
+    vault.source(**vault.exec, on_unavailable="last-good")
+    vault.fails(69, "source vault")
+
+
+@pytest.mark.parametrize("seconds", [73 * HOUR, -HOUR])
+def test_last_good_that_is_too_old_or_of_the_future_does_not_count(vault, seconds):
+    """A time in the future says that a clock was wrong: nobody knows how old it is."""
+    add(vault, on_unavailable="last-good")
+    age(vault.stored()["source-1"], seconds)
+    down(vault)
+    vault.fails(69, "source vault")
+    age(vault.stored()["source-1"], 71 * HOUR)
+    vault.ok()
+
+
+def test_max_age_is_what_the_configuration_says(vault):
+    vault.top["last_good"] = {"max_age": "10m"}
+    add(vault, on_unavailable="last-good")
+    down(vault)
+    age(vault.stored()["source-1"], 9 * 60)
+    vault.ok()
+    age(vault.stored()["source-1"], 11 * 60)
+    vault.fails(69, "source vault")
+
+
+def test_last_good_of_other_options_does_not_count(vault):
+    add(vault, on_unavailable="last-good")
+    down(vault)
+    vault.sources.pop()
+    vault.exec["command"].append("another secret")
+    vault.source(**vault.exec, on_unavailable="last-good")
+    vault.fails(69, "source vault")
+
+
+def test_last_good_while_cloud_init_is_still_running(plain):
+    data = plain.write("cloud/instance-data.json", '{"v1": {"region": "eu-west-1"}}')
+    plain.source(type="cloud-init", path=data, keys={"R": "${region}"}, on_unavailable="last-good")
+    plain.ok()
+    data.unlink()
+    data.with_name("status.json").write_text("{}")
+    changed(plain)
+    (entry,), _ = stale(plain.ok("--json", "--deadline", "1s"))
+    assert entry["source"] == "cloud-init"
+    assert plain.place.read_text() == "A=2\nR=eu-west-1\n"
+
+
+def test_last_good_of_another_machine_does_not_count(as_root, vault):
+    """An image that was baked with a set in it."""
+    add(vault, on_unavailable="last-good")
+    down(vault)
+    script = """mkdir -p "$1"; printf '%032d\\n' 7 >"$1/machine-id"
+        touch /etc/machine-id; mount --bind "$1/machine-id" /etc/machine-id; shift; exec "$@" """
+    done = in_namespace(script, vault.path("machine/x").parent, *vault.envsync.command, "-c",
+                        vault.file, "--root", vault.root)  # fmt: skip
+    assert done.returncode == 69 and "vault" in done.stderr, done
+
+
+# ---- skip ----
+
+
+def test_skip_keeps_an_output_that_is_there_and_makes_one_that_is_not(vault):
+    add(vault, on_unavailable="skip")
+    lone = vault.output("toml", "/etc/foo/new.toml")
+    mine = vault.output("env", "/etc/foo/mine", from_=["file"])
+    before = {path: path.read_bytes() for path in (vault.place, vault.other)}
+    changed(vault)
+    down(vault)
+    result = vault.ok("--json")
+    found = json.loads(result.out)
+    assert sorted(found["kept"]) == ["/etc/foo/environment", "/run/foo/vault.json"]
+    assert {path: path.read_bytes() for path in before} == before
+    assert lone.read_text().strip() == 'A = "2"' and mine.read_text() == "A=2\n"
+    assert {o["path"]: o["state"] for o in found["outputs"]}["/etc/foo/environment"] == "kept"
+    assert {s["name"]: s["state"] for s in found["sources"]}["vault"] == "skipped"
+    assert "skipped" in result.err
+    vault.place.chmod(0o600)
+    vault.place.write_text("edited")
+    vault.ok()
+    assert vault.place.read_bytes() == before[vault.place], "the last set is put back all the same"
+    vault.status.write_text("0")
+    vault.answer.write_text('{"V": "3"}')
+    vault.ok()
+    assert vault.place.read_text() == "A=2\nV=3\n"
+
+
+# ---- whose state, and where ----
+
+
+def test_the_state_of_another_configuration_file_is_78_and_stays(plain):
+    plain.ok()
+    before = plain.kept(), plain.state()
+    other = plain.write("other.toml", plain.text)
+    for command in ["sync"], ["status"], ["rollback"]:
+        result = plain.envsync(*command, "-c", other, "--root", plain.root)
+        assert result.rc == 78 and "other.toml" in result.err and "envsync.toml" in result.err
+    assert (plain.kept(), plain.state()) == before
+    plain.write("other.toml", 'name = "two"\n' + plain.text)
+    assert plain.envsync("sync", "-c", other, "--root", plain.root).rc == 0
+
+
+def test_nothing_is_kept_on_disk_where_every_target_goes_with_the_boot(plain):
+    plain.outputs.clear()
+    plain.output("env", "/run/foo/environment")
+    plain.output("json", "/run/foo/all.json")
+    plain.ok()
+    changed(plain)
+    plain.ok()
+    assert not (plain.root / "var").exists()
+    assert rollback(plain).rc == 0 and not (plain.root / "var").exists()
+
+
+def test_what_feeds_a_target_below_run_does_not_rest_on_disk(plain):
+    """Also where another output of the same configuration lies on disk."""
+    plain.source("SECRET=CANARY\n", "secret.env", name="secret")
+    plain.outputs.clear()
+    plain.output("env", "/etc/foo/public", from_=["file"])
+    plain.output("env", "/run/foo/environment")
+    plain.ok()
+    for path in (plain.root / "var").rglob("*"):
+        assert path.is_dir() or b"CANARY" not in path.read_bytes(), path
+    assert any(b"CANARY" in path.read_bytes() for path in (plain.root / "run/envsync").rglob("*")
+               if path.is_file())  # fmt: skip
+
+
+def reboot(host):
+    """What a reboot takes. The state says that it is of an earlier boot."""
+    import shutil
+
+    shutil.rmtree(host.root / "run")
+    boot = open("/proc/sys/kernel/random/boot_id", "rb").read().strip()
+    for path in (host.root / "var").rglob("manifest"):
+        st = path.stat()
+        path.write_bytes(path.read_bytes().replace(boot, b"0" * len(boot)))
+        os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+
+
+@pytest.mark.parametrize("at_rest", ["plain", "no"])
+def test_at_rest_plain_serves_what_lies_below_run_after_a_reboot(vault, at_rest):
+    vault.top["last_good"] = {"at_rest": at_rest}
+    vault.outputs.clear()
+    place = vault.output("env", "/run/foo/environment")
+    vault.source(**vault.exec, on_unavailable="last-good")
+    vault.ok()
+    on_disk = (vault.root / "var/lib/envsync/foo/current").exists()
+    assert on_disk == (at_rest == "plain")
+    reboot(vault)
+    down(vault)
+    if at_rest == "plain":
+        (entry,), _ = stale(vault.ok("--json"))
+        assert entry["source"] == "vault" and place.read_text() == "A=1\nV=1\n"
+    else:
+        vault.fails(69, "source vault")
+        assert not place.exists()
+
+
+def test_a_reboot_takes_only_what_lay_below_run(vault):
+    add(vault)
+    before = vault.place.stat().st_ino
+    reboot(vault)
+    vault.ok()
+    assert vault.other.exists() and vault.place.stat().st_ino == before
+
+
+def test_a_state_half_that_was_removed_by_hand_is_told_and_the_run_goes_on(vault):
+    import shutil
+
+    add(vault)
+    shutil.rmtree(vault.root / "run/envsync")
+    assert "not used" in vault.ok().err
+    assert vault.ok().err == ""
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "0000000000000000 - -\n"])
+def test_a_broken_state_is_told_and_the_run_goes_on(plain, text):
+    plain.ok()
+    before = plain.state()
+    (plain.root / "var/lib/envsync/foo/current").write_text(text)
+    assert "cannot be read" in plain.ok().err
+    assert plain.state() == before
+    assert plain.ok().err == ""
+
+
+def test_the_state_is_roots_alone(as_root, vault):
+    os.umask(0)
+    add(vault)
+    for half in STATE:
+        top = vault.root / half.lstrip("/")
+        for path in [top, *top.rglob("*")]:
+            st = path.stat()
+            assert (st.st_uid, st.st_mode & 0o077) == (0, 0) or path.name == "lock", path
+    os.umask(0o022)
+
+
+def test_no_more_than_two_sets_are_kept(plain):
+    for i in range(5):
+        changed(plain, f"A={i}\n")
+        plain.ok()
+    for half in STATE:
+        sets = [p for p in (plain.root / half.lstrip("/") / "foo").iterdir() if p.is_dir()]
+        assert len(sets) == 2
+    kept = b"".join(plain.kept().values())
+    assert b"A=4" in kept and b"A=3" in kept and b"A=2" not in kept
+
+
+def test_a_dry_run_neither_reads_nor_writes_the_state(plain):
+    plain.top["fresh_for"] = "1h"
+    plain.ok()
+    changed(plain)
+    before = plain.look(True)
+    assert "~ A" in plain.ok("--dry-run").out
+    assert plain.look(True) == before
