@@ -116,6 +116,9 @@ static int need_file(struct es_needs *needs, const struct es_surroundings *surro
     ES_CLEANUP(es_buf_done) struct es_buf path = {0};
     const char *given_path = es_surroundings_get(surroundings, variable);
 
+    /* Not opened, as it is no file; the settings take it for none. */
+    if (given_path && strcmp(given_path, "/dev/null") == 0)
+        return 0;
     if (given_path)
         return need(needs, role, given_path, err);
     if (!surroundings->home)

@@ -98,7 +98,8 @@ static int read_profiles(struct es_aws_settings *settings, enum es_aws_profile_f
     const struct es_file *file = es_aws_file(settings, role);
     int r;
 
-    if (!file && !named)
+    /* The usual way to say that there is none; any other name has to be a file's. */
+    if (!file && (!named || strcmp(named, "/dev/null") == 0))
         return 0;
     r = es_aws_read_file(settings, role, variable, named ? named : "", ES_AWS_MAX_PROFILE_FILE,
                          &text, err);

@@ -53,6 +53,15 @@ def test_a_path_becomes_nested_keys_with_every_type_a_string(ssm, gateway):
     assert operations(gateway) == ["GetParametersByPath"]
 
 
+def test_dev_null_is_a_way_to_have_none_of_awss_files(ssm, gateway):
+    gateway.fixtures(parameters={"/foo/prod/a": "1"})
+    none = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    result, found = ssm('path = "/foo/prod/"', env=gateway.environment(**none))
+    assert result.rc == 0 and found == {"a": "1"}, result
+    result, _ = ssm('path = "/foo/prod/"', env=gateway.environment(AWS_CONFIG_FILE="/dev/zero"))
+    assert result.rc != 0, result
+
+
 def test_thousand_parameters_come_in_a_hundred_pages(ssm, gateway):
     gateway.fixtures(parameters={f"/foo/p{n:04}": str(n) for n in range(1000)})
     result, found = ssm('path = "/foo"')
