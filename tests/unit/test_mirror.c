@@ -171,6 +171,7 @@ static void more_than_the_listing_announced_is_refused(void **state)
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
     static const char block[65536];
 
+    begin_run(&f, false);
     assert_int_equal(begin(&f, 1, "a"), 0);
     for (int i = 0; i < 16; i++)
         assert_int_equal(es_mirror_data(&f.mirror, 0, 1, block, sizeof block, &f.err), 0);
@@ -363,7 +364,7 @@ static void frames_that_cannot_be_are_refused(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP SOURCE MIRROR);
     ES_CLEANUP(es_buf_done) struct es_buf path = {0};
-    struct es_kept_object object = {0};
+    struct es_kept_object object = {.size = 1 << 20};
     static char big[ES_MAX_FILE_DATA + 1];
 
     begin_run(&f, false);
