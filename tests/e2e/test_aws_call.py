@@ -639,9 +639,11 @@ def test_later_connections_resume_the_tls_session(seeded, call):
 # A proxy
 
 def test_a_proxy_is_used_where_it_is_configured_and_only_there(seeded, call):
-    for proxy in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+    for proxy in ("https_proxy", "HTTP_PROXY", "ALL_PROXY"):
         assert call(BODY, *SSM, **{proxy: "http://127.0.0.1:1"})["class"] == "ok"
     outcome = call(BODY, "proxy=http://127.0.0.1:1", "deadline=1500", *SSM)
+    assert outcome["class"] == "unavailable"
+    outcome = call(BODY, "deadline=1500", *SSM, HTTPS_PROXY="http://127.0.0.1:1")
     assert outcome["class"] == "unavailable"
     assert call(BODY, f"proxy={seeded.url('http')}", *SSM)["class"] == "ok"
 

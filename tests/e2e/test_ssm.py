@@ -12,11 +12,12 @@ CANARY = "CANARY-0f5d"
 def ssm(envsync, scratch, gateway):
     """Runs `envsync sync` on one ssm source; gives (result, the json output or None)."""
 
-    def run(options, aws=gateway, *arguments, env=None, **keywords):
+    def run(options, aws=gateway, *arguments, env=None, top="", **keywords):
         config = scratch.config(f"""
 app = "foo"
 group = "root"
 deadline = "20s"
+{top}
 
 [[source]]
 name = "params"
@@ -51,6 +52,16 @@ def test_a_path_becomes_nested_keys_with_every_type_a_string(ssm, gateway):
     assert result.rc == 0, result
     assert found == {"db": {"password": CANARY}, "list": "a,b", "Foo.Repo": {"pool_size": "10"}}
     assert operations(gateway) == ["GetParametersByPath"]
+
+
+def test_https_proxy_counts_only_where_env_lists_it(ssm, gateway):
+    gateway.fixtures(parameters={"/foo/prod/a": "1"})
+    env = gateway.environment(HTTPS_PROXY="http://127.0.0.1:1")
+    result, found = ssm('path = "/foo/prod/"', env=env)
+    assert result.rc == 0 and found == {"a": "1"}, result
+    gateway.forget()
+    result, _ = ssm('path = "/foo/prod/"', gateway, "--deadline", "2s", env=env, top='env = ["HTTPS_PROXY"]')
+    assert result.rc == 69 and not gateway.requests(), result
 
 
 def test_dev_null_is_a_way_to_have_none_of_awss_files(ssm, gateway):
