@@ -453,10 +453,10 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
                                                                        : ES_RUN_DONE;
     /* No exit status of success for outputs that are not there, and no newer set behind the back of
      * who went back on purpose. */
-    if (run->end == ES_RUN_HELD && es_store_outputs_lost(&run->memory.store))
+    if (run->memory.store.held && es_store_outputs_lost(&run->memory.store))
         return es_fail(
             err, ES_ABSENT, ENOENT,
-            "the set that a rollback of %s holds went with an earlier boot; `envsync sync "
+            "the set that a rollback of %s holds is gone from /run/envsync; `envsync sync "
             "--release` fetches anew",
             run->config.name);
     if (run->end == ES_RUN_HELD && !es_set_is_of(&run->config, &run->memory.store))

@@ -29,7 +29,7 @@ struct es_store {
     int64_t published_ms;   /* since 1970: when the present set was last in place whole */
     struct es_manifest set; /* of current; empty where there is none */
     bool usable;            /* set belongs to this machine and is whole where it should be */
-    bool run_lost;          /* its /run half went with an earlier boot */
+    bool run_lost;          /* its /run half is not there */
     char begun[ES_SET_ID + 1];
 };
 #define ES_STORE_INIT                                                                              \

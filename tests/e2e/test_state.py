@@ -452,6 +452,21 @@ def test_a_state_half_that_was_removed_by_hand_is_told_and_the_run_goes_on(vault
     assert vault.ok().err == ""
 
 
+@pytest.mark.parametrize("lost", ["reboot", "by hand"])
+def test_a_held_set_that_is_lost_is_66_until_the_release(plain, lost):
+    import shutil
+
+    other = plain.output("env", "/run/foo/environment")
+    plain.ok()
+    changed(plain)
+    plain.ok()
+    assert rollback(plain).rc == 0 and other.read_text() == "A=1\n"
+    reboot(plain) if lost == "reboot" else shutil.rmtree(plain.root / "run/envsync")
+    plain.fails(66, "--release")
+    plain.ok("--release")
+    assert other.read_text() == "A=2\n" and plain.place.read_text() == "A=2\n"
+
+
 @pytest.mark.parametrize("text", ["", "garbage", "0000000000000000 - -\n"])
 def test_a_broken_state_is_told_and_the_run_goes_on(plain, text):
     plain.ok()
