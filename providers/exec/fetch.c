@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { STEP_MS = 20, CHUNK = 16384 };
@@ -27,7 +28,7 @@ static int put(const struct run *run, struct es_err *err)
     const struct es_document document = {
         .format = &es_format_json, .object = run->pipe->path, .version = ""};
 
-    if (run->text.len == 0)
+    if (strspn(es_buf_str(&run->text), " \t\r\n") == run->text.len)
         return es_fail(err, ES_INVALID, ENODATA,
                        "%s printed nothing; a JSON object is expected on its stdout",
                        run->pipe->path);

@@ -73,7 +73,7 @@ def test_optional_forgives_only_what_is_not_there(source, status):
 
 
 @pytest.mark.parametrize("text, words", [
-    ("", "printed nothing"), ("[1]", ""), ('"x"', ""), ('{"A": 1', ""), ('{"A": null}', "null"),
+    ("", "printed nothing"), ("\n", "printed nothing"), ("[1]", ""), ('"x"', ""), ('{"A": 1', ""), ('{"A": null}', "null"),
     ('{"A": "CANARY", "A": 2}', "1:19"), ("A=1", ""), ('{"A": 1} CANARY', ""),
 ])  # fmt: skip
 def test_what_is_no_good_object_is_65_and_no_value_is_told(source, text, words):
