@@ -67,7 +67,7 @@ static int run(struct es_session *session, struct es_err *err)
 
 const struct es_command es_command_check = {
     .name = "check",
-    .usage = "[-c FILE] [--credentials]",
+    .usage = "[-c FILE] [--credentials] [--deadline DUR]",
     .summary = "validate the configuration, offline",
     .help =
         "Reads the configuration and says, with file, line and column, what is wrong in it:\n"

@@ -133,8 +133,8 @@ const struct es_command es_command_sync = {
         "Fetches every source, merges by precedence, renders and checks every output, and only\n"
         "then writes what differs. --dry-run tells what would change, key by key and without\n"
         "values, and writes nothing; with --exit-code it exits 1 where something would change.\n"
-        "--fresh fetches also where fresh_for would not; --root DIR puts DIR before every path\n"
-        "that is written.",
+        "--fresh fetches also where fresh_for would not; --release ends the hold of a rollback,\n"
+        "and fetches; --root DIR puts DIR before every path that is written.",
     .options = ES_ARG_CONFIG | ES_ARG_DRY_RUN | ES_ARG_FRESH | ES_ARG_RELEASE | ES_ARG_JSON |
                ES_ARG_ROOT | ES_ARG_DEADLINE,
     .max_rest = 0,

@@ -87,7 +87,7 @@ _envsync() {
             fi
             ;;
         sync) _envsync_offer "$all --dry-run --exit-code --fresh --release --json --root --deadline" ;;
-        check) _envsync_offer "$all --credentials" ;;
+        check) _envsync_offer "$all --credentials --deadline" ;;
         explain) [[ $cur == -* ]] && _envsync_offer "$all --fetch --json --root --deadline" ;;
         status) _envsync_offer "$all --json --root" ;;
         rollback) _envsync_offer "$all --root --deadline" ;;

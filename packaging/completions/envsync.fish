@@ -79,7 +79,7 @@ complete -c envsync -n '__envsync_command_is none sync explain status rollback' 
     -d 'put DIR before every path that is written'
 complete -c envsync -n '__envsync_command_is none sync explain status' -l json \
     -d 'one JSON object on stdout'
-complete -c envsync -n '__envsync_command_is none sync explain rollback exec' -l deadline -x -a $durations \
+complete -c envsync -n '__envsync_command_is none sync check explain rollback exec' -l deadline -x -a $durations \
     -d 'bound the whole run'
 complete -c envsync -n '__envsync_command_is none check' -l credentials \
     -d 'tell how the AWS sources would authenticate'
