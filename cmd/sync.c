@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* So many of the mirrored files that a run brought are named without -v. */
+enum { FILES_TOLD = 20 };
+
 /* Repairs are said even where everything else is quiet business. */
 static size_t tell_outputs(const struct es_session *session, const struct es_set *set)
 {
@@ -30,17 +33,26 @@ static size_t tell_outputs(const struct es_session *session, const struct es_set
     return changed;
 }
 
+/* A first run may bring thousands of files, and each would be a line of the boot's journal. What
+ * was repaired or removed is always told: that happens to files that were there. */
 static size_t tell_files(const struct es_session *session, const struct es_mirror *mirror)
 {
-    size_t changed = 0;
+    size_t changed = 0, brought = 0;
 
     for (size_t i = 0; i < mirror->n_results; i++) {
         const struct es_file_result *result = &mirror->results[i];
+        bool is_brought = result->state == ES_FILE_CREATE || result->state == ES_FILE_UPDATE;
+        bool detail = result->state == ES_FILE_SAME || (is_brought && brought >= FILES_TOLD);
 
+        brought += is_brought;
         changed += result->state != ES_FILE_SAME;
-        es_log_line(&session->log, result->state == ES_FILE_SAME ? ES_LEVEL_INFO : ES_LEVEL_NOTICE,
-                    "%s: %s", result->path, es_show_file_state(result->state, false));
+        es_log_line(&session->log, detail ? ES_LEVEL_INFO : ES_LEVEL_NOTICE, "%s: %s", result->path,
+                    es_show_file_state(result->state, false));
     }
+    if (brought > FILES_TOLD && !session->args.verbose)
+        es_log_line(&session->log, ES_LEVEL_NOTICE,
+                    "and %zu more mirrored files created or updated; -v names each",
+                    brought - FILES_TOLD);
     return changed;
 }
 

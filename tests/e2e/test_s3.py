@@ -249,6 +249,17 @@ def test_what_prune_removes_is_told_like_every_change(s3, gateway):
     assert s3(MIRROR + "prune = true", "--dry-run", "--exit-code").rc == 0
 
 
+def test_a_mirror_of_many_files_names_twenty_and_with_v_each(s3, gateway):
+    fill(gateway, {f"{n:03}.txt": "old" for n in range(30)})
+    told = s3.ok(MIRROR).err
+    assert told.count(".txt: created") == 20 and "10 more mirrored files" in told
+    fill(gateway, {f"{n:03}.txt": "new" for n in range(30)})
+    told = s3.ok(MIRROR, "-v").err
+    assert told.count(": updated") == 30 and "more mirrored" not in told
+    fill(gateway, {f"{n:03}.txt": None for n in range(1, 30)})
+    assert s3.ok(MIRROR + "prune = true\n").err.count(": removed") == 29
+
+
 def test_a_mirror_without_an_output_is_not_called_idle(envsync, scratch, gateway):
     fill(gateway, {"a": "1"})
     config = scratch.config(SETTINGS.split("[[output]]")[0].replace("{options}", MIRROR))
