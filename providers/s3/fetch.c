@@ -248,9 +248,9 @@ static int explain_listing(const struct es_s3_run *run, const struct es_aws_repl
                            struct es_err *err)
 {
     *err = reply->err;
-    if (strcmp(reply->error.code, "NoSuchBucket") == 0)
-        return es_fail(err, ES_ABSENT, ENOENT, "there is no bucket %s", run->options->bucket);
-    if (err->class == ES_DENIED && run->prefix.len > 0)
+    if (err->class == ES_ABSENT)
+        es_context(err, "there is no bucket %s", run->options->bucket);
+    else if (err->class == ES_DENIED && run->prefix.len > 0)
         es_context(err, "bucket %s, prefix %s", run->options->bucket, run->prefix.data);
     else if (err->class != ES_INTERNAL)
         es_context(err, "bucket %s", run->options->bucket);

@@ -27,6 +27,7 @@ struct wanted {
     struct run *run;
     const char *id;
     enum state state;
+    struct es_buf why; /* AWS's code and request id, where it is missing */
     struct es_secret secret;
 };
 
@@ -65,7 +66,8 @@ static int judge_missing(struct run *run, struct es_err *err)
 
     for (size_t i = 0; i < run->options->ids.n; i++)
         if (run->wanted[i].state == MISSING &&
-            es_buf_printf(&missing, "%s%s", n++ > 0 ? ", " : "", run->wanted[i].id) < 0)
+            es_buf_printf(&missing, "%s%s (%s)", n++ > 0 ? ", " : "", run->wanted[i].id,
+                          es_buf_str(&run->wanted[i].why)) < 0)
             return es_nomem(err);
     if (n == 0)
         return 0;
@@ -108,18 +110,20 @@ static int count(struct run *run, const struct es_secret *secret, struct es_err 
 
 static int explain(const struct es_aws_reply *reply, const char *id, struct es_err *err)
 {
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     const struct es_aws_error *error = &reply->error;
 
-    if (strcmp(error->code, "ResourceNotFoundException") == 0)
-        return es_fail(err, ES_ABSENT, ENOENT, "%s: there is no such secret or version", id);
     *err = reply->err;
+    if (es_aws_error_text(error, &text) < 0)
+        return es_nomem(err);
     if (strcmp(error->code, "DecryptionFailure") == 0 || strncmp(error->action, "kms:", 4) == 0 ||
         (strncmp(error->code, "AccessDenied", strlen("AccessDenied")) == 0 &&
          error->action[0] == '\0'))
-        return es_fail(
-            err, ES_DENIED, EACCES,
-            "%s: %s: the secret cannot be decrypted: allow kms:Decrypt on %s", id, error->code,
-            error->resource[0] ? error->resource : "the KMS key that it was encrypted with");
+        return es_fail(err, ES_DENIED, EACCES,
+                       "%s: %s: the secret cannot be decrypted: allow kms:Decrypt on %s", id,
+                       es_buf_str(&text),
+                       error->resource[0] ? error->resource
+                                          : "the KMS key that it was encrypted with");
     if (err->class != ES_INTERNAL)
         es_context(err, "%s", id);
     return reply->r;
@@ -130,13 +134,12 @@ static int take_one(struct wanted *wanted, const struct es_aws_reply *reply, str
     const struct es_buf *body;
     int r;
 
-    if (reply->r < 0) {
-        r = explain(reply, wanted->id, err);
-        if (err->class != ES_ABSENT)
-            return r;
+    if (reply->r < 0 && strcmp(reply->error.code, "ResourceNotFoundException") == 0) {
         wanted->state = MISSING;
-        return 0;
+        return es_aws_error_text(&reply->error, &wanted->why) < 0 ? es_nomem(err) : 0;
     }
+    if (reply->r < 0)
+        return explain(reply, wanted->id, err);
     body = &reply->answer->body;
     r = es_secret_read(es_buf_str(body), body->len, &wanted->secret, err);
     if (r < 0) {
@@ -324,8 +327,10 @@ static void run_free(void *own)
     struct run *run = own;
 
     es_aws_free(run->aws); /* first: it forgets the calls that point here */
-    for (size_t i = 0; run->wanted && i < run->options->ids.n; i++)
+    for (size_t i = 0; run->wanted && i < run->options->ids.n; i++) {
+        es_buf_done(&run->wanted[i].why);
         es_secret_done(&run->wanted[i].secret);
+    }
     for (size_t i = 0; i < run->n_batches; i++)
         es_answer_pages_done(&run->batches[i].pages);
     free(run->wanted);

@@ -895,7 +895,7 @@ static void refusals_name_bucket_prefix_or_object(void **state)
     (void)state;
     {
         WORLD(w, NULL, "*");
-        assert_says(&w, run_with(&w, no_bucket), ES_ABSENT, "no bucket b");
+        assert_says(&w, run_with(&w, no_bucket), ES_ABSENT, "no bucket b: NoSuchBucket, request 1");
     }
     {
         WORLD(w, NULL, "*");

@@ -384,7 +384,9 @@ static void denied_by_iam_by_kms_and_missing_are_told_apart(void **state)
          "b: AccessDeniedException, request 1"},
         {{.class = ES_DENIED, .code = "AccessDeniedException"}, ES_DENIED, "kms:Decrypt"},
         {{.class = ES_INVALID, .code = "DecryptionFailure"}, ES_DENIED, "kms:Decrypt"},
-        {{.class = ES_INVALID, .code = "ResourceNotFoundException"}, ES_ABSENT, "not there: b"},
+        {{.class = ES_INVALID, .code = "ResourceNotFoundException"},
+         ES_ABSENT,
+         "not there: b (ResourceNotFoundException, request 1)"},
         {{.class = ES_UNAVAILABLE, .code = "InternalServiceError"}, ES_UNAVAILABLE, "b: "},
     };
 
