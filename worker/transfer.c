@@ -300,11 +300,12 @@ static const char *phase_of(const struct transfer *t)
     curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &name);
     curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connect);
     curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
+    /* First, because a connection that is used again was looked up and connected in no time. */
+    if (ready != 0)
+        return t->headed ? "in the middle of its answer" : "while waiting for its answer";
     return name == 0      ? "while its name was looked up"
            : connect == 0 ? "while connecting"
-           : ready == 0   ? "in the handshake of TLS"
-           : t->headed    ? "in the middle of its answer"
-                          : "while waiting for its answer";
+                          : "in the handshake of TLS";
 }
 
 void transfer_done(struct transfer *t, enum es_http_outcome outcome, CURLcode code)

@@ -249,6 +249,14 @@ def test_what_prune_removes_is_told_like_every_change(s3, gateway):
     assert s3(MIRROR + "prune = true", "--dry-run", "--exit-code").rc == 0
 
 
+def test_an_object_that_never_comes_is_waited_for_and_told_so(s3, gateway):
+    """Its connection is the one of the listing: there is no looking up and no connecting."""
+    fill(gateway, {"a.env": "A=1\n"})
+    gateway.faults({"action": "stall", "operation": "GetObject"})
+    result = s3('merge = ["*.env"]', "--deadline", "2s")
+    assert result.rc == 69 and "prod/a.env" in result.err and "while waiting for its answer" in result.err, result
+
+
 def test_a_mirror_of_many_files_names_twenty_and_with_v_each(s3, gateway):
     fill(gateway, {f"{n:03}.txt": "old" for n in range(30)})
     told = s3.ok(MIRROR).err
