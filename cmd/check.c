@@ -1,6 +1,7 @@
 /* `envsync check`: the configuration, offline; and with --credentials how the AWS sources would
  * authenticate. */
-#include "../core/run.h"
+#include "../core/fetch.h"
+#include "../core/rest.h"
 #include "cmd.h"
 #include "show.h"
 

@@ -1,51 +1,13 @@
 /* See run.h. */
 #include "run.h"
 
+#include "keep.h"
 #include "lock.h"
+#include "rest.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A secret never outlives its target's medium: what feeds a target below /run stays in /run,
- * unless the configuration allows it to rest on disk. */
-bool es_source_rests(const struct es_config *config, size_t source)
-{
-    bool feeds_disk =
-        config->sources[source].mirrors && !es_path_is_volatile(config->sources[source].mirror.dir);
-
-    if (strcmp(config->last_good.at_rest, "plain") == 0)
-        return true;
-    for (size_t i = 0; i < config->n_outputs; i++) {
-        if (!config->outputs[i].sources[source])
-            continue;
-        if (es_path_is_volatile(config->outputs[i].path))
-            return false;
-        feeds_disk = true;
-    }
-    return feeds_disk;
-}
-
-static bool output_on_disk(const struct es_config *config, const struct es_output *output)
-{
-    return strcmp(config->last_good.at_rest, "plain") == 0 || !es_path_is_volatile(output->path);
-}
-
-bool es_config_has_disk(const struct es_config *config)
-{
-    for (size_t i = 0; i < config->n_outputs; i++)
-        if (output_on_disk(config, &config->outputs[i]))
-            return true;
-    for (size_t i = 0; i < config->n_sources; i++)
-        if (es_source_rests(config, i))
-            return true;
-    return false;
-}
-
-static enum es_half half_of(bool on_disk)
-{
-    return on_disk ? ES_HALF_DISK : ES_HALF_RUN;
-}
 
 /* ---- republish ---- */
 
@@ -70,7 +32,7 @@ static int republish_output(struct es_run *run, const struct es_run_options *opt
 
     if (!output)
         return 0;
-    r = es_store_read(&run->memory.store, run->memory.store.current, half_of(kept->on_disk),
+    r = es_store_read(&run->memory.store, run->memory.store.current, es_half_of(kept->on_disk),
                       es_output_file(number).text, &text, NULL, err);
     /* Lost with an earlier boot: rendered again, or fetched. */
     if (r == -ENOENT)
@@ -107,274 +69,6 @@ static int republish(struct es_run *run, const struct es_run_options *options,
     if (r < 0)
         es_context(err, "output");
     return r;
-}
-
-/* ---- the new set ---- */
-
-static int fill_sources(const struct es_run *run, struct es_manifest *m)
-{
-    const struct es_config *config = &run->config;
-
-    m->complete = true;
-    m->sources = calloc(config->n_sources + 1, sizeof *m->sources);
-    if (!m->sources)
-        return -ENOMEM;
-    for (; m->n_sources < config->n_sources; m->n_sources++) {
-        struct es_kept_source *from = &run->fetched.sources[m->n_sources];
-        struct es_kept_source *to = &m->sources[m->n_sources];
-        enum es_source_state state = run->fetched.states[m->n_sources];
-        const char *name = config->sources[m->n_sources].name;
-
-        *to = *from;
-        *from = (struct es_kept_source){0};
-        to->on_disk = es_source_rests(config, m->n_sources);
-        to->given = state == ES_SOURCE_GIVEN || state == ES_SOURCE_STALE;
-        to->stale = state == ES_SOURCE_STALE;
-        if (state == ES_SOURCE_SKIPPED || state == ES_SOURCE_STALE)
-            m->complete = false;
-        if (es_buf_puts(&to->name, name) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-static int fill_outputs(const struct es_run *run, struct es_manifest *m)
-{
-    m->outputs = calloc(run->set.n + 1, sizeof *m->outputs);
-    if (!m->outputs)
-        return -ENOMEM;
-    for (; m->n_outputs < run->set.n; m->n_outputs++) {
-        const struct es_output *output = run->set.pieces[m->n_outputs].output;
-        struct es_kept_output *to = &m->outputs[m->n_outputs];
-
-        to->on_disk = output_on_disk(&run->config, output);
-        to->owner = (struct es_owner){output->uid, output->gid, (mode_t)output->mode};
-        if (es_buf_puts(&to->path, output->path) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-static int copy_gone(struct es_manifest *m, uint32_t source, const struct es_kept_file *old)
-{
-    struct es_kept_file *file = es_manifest_add_file(m);
-
-    if (!file)
-        return -ENOMEM;
-    file->source = source;
-    file->gone = true;
-    file->owner = old->owner;
-    file->device = old->device;
-    file->inode = old->inode;
-    file->size = old->size;
-    file->modified_ns = old->modified_ns;
-    return es_buf_append(&file->path, old->path.data, old->path.len);
-}
-
-/* What was mirrored once and is no longer there is remembered, for a prune now or later. */
-static int fill_gone(const struct es_run *run, struct es_manifest *m)
-{
-    const struct es_manifest *old = &run->memory.store.set;
-
-    for (size_t i = 0; run->gone && i < old->n_files; i++)
-        if (run->gone[i] >= 0 && copy_gone(m, (uint32_t)run->gone[i], &old->files[i]) < 0)
-            return -ENOMEM;
-    return 0;
-}
-
-static int fill_manifest(struct es_run *run, struct es_manifest *m, struct es_err *err)
-{
-    int r = es_manifest_bind(m, &run->config);
-
-    if (r == 0)
-        r = es_put_value(&m->configured, &run->config.root);
-
-    if (r == 0)
-        r = fill_sources(run, m);
-    if (r == 0)
-        r = fill_outputs(run, m);
-    if (r == 0) {
-        m->files = run->fetched.mirror.files;
-        m->n_files = run->fetched.mirror.n_files;
-        run->fetched.mirror.files = NULL;
-        run->fetched.mirror.n_files = run->fetched.mirror.cap_files = 0;
-        r = fill_gone(run, m);
-    }
-    /* All on disk: after a reboot it is still the same set, and no new one takes the place of the
-     * one that a rollback would go back to. */
-    if (r == 0 && !es_manifest_has_run_half(m))
-        es_buf_clear(&m->boot_id);
-    return r < 0 ? es_nomem(err) : 0;
-}
-
-static int encode_records(const struct es_fetched *fetched, uint32_t source, struct es_buf *out)
-{
-    uint32_t n = 0;
-    int r;
-
-    for (size_t i = 0; i < fetched->n; i++)
-        n += fetched->records[i].source == source;
-    r = es_put_u32(out, n);
-    for (size_t i = 0; r == 0 && i < fetched->n; i++)
-        if (fetched->records[i].source == source)
-            r = es_put_record(out, &fetched->records[i]);
-    return r;
-}
-
-/* The records of all sources, as they came: merging changes their keys. */
-static int encode_sources(const struct es_run *run, struct es_buf **ret, struct es_err *err)
-{
-    struct es_buf *texts = calloc(run->config.n_sources + 1, sizeof *texts);
-    int r = texts ? 0 : -ENOMEM;
-
-    for (uint32_t i = 0; r == 0 && i < run->config.n_sources; i++)
-        r = encode_records(&run->fetched, i, &texts[i]);
-    *ret = texts;
-    return r < 0 ? es_nomem(err) : 0;
-}
-
-static void texts_done(struct es_buf *texts, size_t n)
-{
-    for (size_t i = 0; texts && i < n; i++)
-        es_buf_done(&texts[i]);
-    free(texts);
-}
-
-/* Would the new generation say what the present one says? */
-static int same_manifest(const struct es_run *run, const struct es_manifest *m, bool *ret)
-{
-    ES_CLEANUP(es_buf_done) struct es_buf a = {0}, b = {0};
-    int r = es_manifest_encode(m, &a);
-
-    if (r == 0)
-        r = es_manifest_encode(&run->memory.store.set, &b);
-    *ret = es_buf_equal(&a, &b);
-    return r;
-}
-
-static bool same_file(const struct es_run *run, bool on_disk, const char *name,
-                      const struct es_buf *text)
-{
-    ES_CLEANUP(es_buf_done) struct es_buf old = {0};
-    struct es_err ignored;
-
-    return es_store_read(&run->memory.store, run->memory.store.current, half_of(on_disk), name,
-                         &old, NULL, &ignored) == 0 &&
-           es_buf_equal(&old, text);
-}
-
-/* What a kept output holds is what the last set has of it. */
-static int keep_text(struct es_run *run, size_t number, struct es_err *err)
-{
-    struct es_piece *piece = &run->set.pieces[number];
-    const struct es_manifest *old = &run->memory.store.set;
-
-    for (size_t i = 0; i < old->n_outputs; i++)
-        if (es_buf_is(&old->outputs[i].path, piece->output->path)) {
-            int r = es_store_read(&run->memory.store, run->memory.store.current,
-                                  half_of(old->outputs[i].on_disk), es_output_file(i).text,
-                                  &piece->text, NULL, err);
-
-            return r == -ENOENT ? 0 : r;
-        }
-    return 0;
-}
-
-static bool unchanged(const struct es_run *run, const struct es_manifest *m,
-                      const struct es_buf *texts)
-{
-    bool same = run->memory.store.usable && !run->memory.store.run_lost;
-
-    if (same && same_manifest(run, m, &same) < 0)
-        return false;
-    for (size_t i = 0; same && i < m->n_sources; i++)
-        same = same_file(run, m->sources[i].on_disk, es_source_file(i).text, &texts[i]);
-    for (size_t i = 0; same && i < m->n_outputs; i++)
-        same =
-            same_file(run, m->outputs[i].on_disk, es_output_file(i).text, &run->set.pieces[i].text);
-    return same;
-}
-
-static void touch(struct es_run *run)
-{
-    for (size_t i = 0; i < run->config.n_sources; i++)
-        if (run->fetched.states[i] == ES_SOURCE_GIVEN)
-            es_store_touch_file(&run->memory.store,
-                                half_of(run->memory.store.set.sources[i].on_disk),
-                                es_source_file(i).text);
-    es_store_touch(&run->memory.store);
-}
-
-static int stage(struct es_run *run, const struct es_manifest *m, const struct es_buf *texts,
-                 struct es_err *err)
-{
-    int r = es_store_begin(&run->memory.store, err);
-
-    for (size_t i = 0; r == 0 && i < m->n_sources; i++)
-        r = es_store_write(&run->memory.store, half_of(m->sources[i].on_disk),
-                           es_source_file(i).text, es_buf_str(&texts[i]), texts[i].len,
-                           run->fetched.fetched_ms[i], err);
-    for (size_t i = 0; r == 0 && i < m->n_outputs; i++)
-        r = es_store_write(&run->memory.store, half_of(m->outputs[i].on_disk),
-                           es_output_file(i).text, es_buf_str(&run->set.pieces[i].text),
-                           run->set.pieces[i].text.len, 0, err);
-    if (r < 0)
-        es_context(err, "state of %s", run->config.name);
-    return r;
-}
-
-/* Staged files that no committed manifest names are nobody's. Those of one that `current` names are
- * the next run's to publish. */
-static void give_back(struct es_run *run, struct es_manifest *m)
-{
-    run->fetched.mirror.files = m->files;
-    run->fetched.mirror.n_files = m->n_files;
-    m->files = NULL;
-    m->n_files = 0;
-}
-
-static int publish(struct es_run *run, const struct es_run_options *options,
-                   struct es_report *report, struct es_err *err)
-{
-    int r = es_set_write(&run->set, err);
-
-    if (r == 0)
-        r = es_mirror_publish(&run->config, options->root, &run->memory.store.set, &run->repaired,
-                              report, err);
-    if (r == 0) {
-        es_store_published(&run->memory.store);
-        es_store_sweep(&run->memory.store);
-    }
-    return r;
-}
-
-static int commit(struct es_run *run, const struct es_run_options *options,
-                  const struct es_buf *texts, struct es_report *report, struct es_err *err)
-{
-    ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < run->set.n; i++)
-        if (run->set.pieces[i].kept)
-            r = keep_text(run, i, err);
-    if (r == 0)
-        r = fill_manifest(run, &m, err);
-    if (r == 0 && unchanged(run, &m, texts)) {
-        touch(run);
-        return publish(run, options, report, err);
-    }
-    if (r == 0)
-        r = es_set_stage(&run->set, err);
-    if (r == 0)
-        r = stage(run, &m, texts, err);
-    if (r == 0)
-        r = es_store_commit(&run->memory.store, &m, err);
-    if (r < 0) {
-        if (es_store_abandon(&run->memory.store))
-            give_back(run, &m);
-        return r;
-    }
-    return publish(run, options, report, err);
 }
 
 /* ---- the run ---- */
@@ -593,12 +287,12 @@ int es_run(struct es_run *run, const struct es_run_options *options, struct es_r
     if (r == 0)
         r = fetch(run, options, report, err);
     if (r == 0 && !options->dry)
-        r = encode_sources(run, &texts, err);
+        r = es_keep_encode(run, &texts, err);
     if (r == 0)
         r = merge(run, options, report, err);
     if (r == 0 && !options->dry)
-        r = commit(run, options, texts, report, err);
-    texts_done(texts, run->config.n_sources);
+        r = es_keep(run, options, texts, report, err);
+    es_keep_done(texts, run->config.n_sources);
     return r;
 }
 

@@ -58,10 +58,4 @@ int es_run(struct es_run *run, const struct es_run_options *options, struct es_r
            struct es_err *err);
 void es_run_done(struct es_run *run);
 
-/* May the records of a source rest on disk? */
-bool es_source_rests(const struct es_config *config, size_t source);
-
-/* Does this configuration keep anything on disk, beside what it writes? */
-bool es_config_has_disk(const struct es_config *config);
-
 #endif

@@ -18,6 +18,11 @@
 
 enum es_half { ES_HALF_RUN, ES_HALF_DISK, ES_HALVES };
 
+static inline enum es_half es_half_of(bool on_disk)
+{
+    return on_disk ? ES_HALF_DISK : ES_HALF_RUN;
+}
+
 enum { ES_SET_ID = 16 };
 
 struct es_store {
