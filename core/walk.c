@@ -87,6 +87,10 @@ static int fail(const struct walker *w, int errnum, struct es_err *err, const ch
                        w->walk->check ? "; create it: only /etc/APP, /run/APP and a mirror's dir "
                                         "are made"
                                       : "");
+    if (errnum == ENOTDIR)
+        return es_fail(err, class, errnum, "%s: %s%s%s is no directory%s", w->path, dir,
+                       strcmp(dir, "/") == 0 ? "" : "/", component,
+                       w->walk->check ? "; remove it where files below it are wanted" : "");
     return es_fail_errno(err, class, errnum, "%s: %s%s%s", w->path, dir,
                          strcmp(dir, "/") == 0 ? "" : "/", component);
 }

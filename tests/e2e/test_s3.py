@@ -257,6 +257,19 @@ def test_an_object_that_never_comes_is_waited_for_and_told_so(s3, gateway):
     assert result.rc == 69 and "prod/a.env" in result.err and "while waiting for its answer" in result.err, result
 
 
+def test_a_file_and_a_directory_never_take_each_others_place(s3, gateway):
+    fill(gateway, {"a": "1", "d/x": "2"})
+    s3.ok(MIRROR)
+    before = s3.files
+    fill(gateway, {"a": None, "a/b": "1"})
+    result = s3(MIRROR + "prune = true")
+    assert result.rc == 73 and "/etc/foo/a is no directory; remove it" in result.err, result
+    fill(gateway, {"a/b": None, "d/x": None, "d": "2"})
+    result = s3(MIRROR + "prune = true")
+    assert result.rc == 73 and "/etc/foo/d: a directory is in its place; remove it" in result.err, result
+    assert s3.files == before
+
+
 def test_a_mirror_of_many_files_names_twenty_and_with_v_each(s3, gateway):
     fill(gateway, {f"{n:03}.txt": "old" for n in range(30)})
     told = s3.ok(MIRROR).err
