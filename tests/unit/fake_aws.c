@@ -208,7 +208,8 @@ static void answer_one(fake_answer_fn *fn)
     size_t at = fake_aws_backwards ? n_waiting - 1 : 0, number = waiting[at];
 
     n_waiting--;
-    memmove(waiting + at, waiting + at + 1, (n_waiting - at) * sizeof *waiting);
+    for (size_t i = at; i < n_waiting; i++)
+        waiting[i] = waiting[i + 1];
     while (try(&fake_calls[number], fn))
         ;
 }
