@@ -166,7 +166,7 @@ static int find_command(struct es_args *args, const struct es_command **ret, str
         args->n_rest--;
         return 0;
     }
-    for (; es_commands[n] && n < 31; n++)
+    for (; n < 31 && es_commands[n]; n++)
         names[n] = es_commands[n]->name;
     names[n] = NULL;
     near = es_suggest(args->rest[0], names);

@@ -81,7 +81,7 @@ int64_t es_session_deadline(const struct es_session *session, const struct es_co
 void es_session_flush(struct es_session *session);
 
 /* Tells on a terminal that envsync waits; a hook of the core. */
-void es_session_on_wait(void *session, const char *what, const char *name);
-void es_session_on_progress(void *session, size_t keys, size_t objects);
+void es_session_on_wait(void *data, const char *what, const char *name);
+void es_session_on_progress(void *data, size_t keys, size_t objects);
 
 #endif

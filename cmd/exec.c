@@ -129,7 +129,7 @@ static int run(struct es_session *session, struct es_err *err)
     es_process_catch();
     r = build(session, &environment, err);
     es_session_flush(session);
-    if (r < 0)
+    if (r != 0)
         return r;
     set_path(environment.array);
     es_process_restore(&session->process);

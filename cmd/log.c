@@ -17,11 +17,13 @@
 static bool is_journal(const struct es_process *process)
 {
     const char *stream = es_process_getenv(process, "JOURNAL_STREAM");
-    unsigned long long dev, ino;
+    char is[64];
     struct stat st;
 
-    return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(2, &st) == 0 &&
-           st.st_dev == dev && st.st_ino == ino;
+    if (!stream || fstat(2, &st) < 0)
+        return false;
+    snprintf(is, sizeof is, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return strcmp(stream, is) == 0;
 }
 
 void es_log_init(struct es_log *log, const struct es_process *process, bool quiet, bool verbose)

@@ -39,7 +39,7 @@ static int unknown(const char *type, struct es_err *err)
     const char *types[64], *near;
     size_t n = 0;
 
-    for (; es_providers[n] && n < 63; n++)
+    for (; n < 63 && es_providers[n]; n++)
         types[n] = es_providers[n]->type;
     types[n] = NULL;
     near = es_suggest(type, types);

@@ -17,7 +17,7 @@ void es_json_init(struct es_json *json);
 struct es_value *es_json_list(struct es_json *json, struct es_value *table, const char *key);
 struct es_value *es_json_item(struct es_json *json, struct es_value *list); /* a table */
 void es_json_text(struct es_json *json, struct es_value *table, const char *key, const char *text);
-void es_json_bool(struct es_json *json, struct es_value *table, const char *key, bool value);
+void es_json_bool(struct es_json *json, struct es_value *table, const char *key, bool flag);
 void es_json_number(struct es_json *json, struct es_value *table, const char *key, int64_t n);
 int es_json_print(struct es_json *json, struct es_err *err);
 void es_json_done(struct es_json *json);

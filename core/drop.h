@@ -16,7 +16,7 @@ struct es_identity {
 struct es_identity es_worker_identity(void);
 
 /* ES_CONFIG where there is no such user, or it is root. */
-int es_identity_of(const char *user, struct es_identity *ret, struct es_err *err);
+int es_identity_of(const char *name, struct es_identity *ret, struct es_err *err);
 
 /* In the child: becomes the user for good, without groups, under no_new_privs. Without root it only
  * sets no_new_privs. ES_DENIED names a missing capability. */

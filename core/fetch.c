@@ -172,7 +172,6 @@ static int run_worker(struct es_collecting *c, const struct es_files *files, int
 
 static int fetch(struct es_collecting *c, struct es_err *err)
 {
-    ES_CLEANUP(es_files_done) struct es_files files = {0};
     /* One that may do without its data must not wait until no time is left for the others. */
     int64_t early = c->plan->deadline - es_clock_left(c->plan->deadline) / 4;
     struct es_opening opening = {.config = c->config,
@@ -184,7 +183,6 @@ static int fetch(struct es_collecting *c, struct es_err *err)
     bool any = false;
     int r = 0;
 
-    c->files = &files;
     for (uint32_t i = 0; i < c->config->n_sources; i++) {
         const struct es_source *source = &c->config->sources[i];
         bool must = strcmp(source->on_unavailable, "fail") == 0;
@@ -192,7 +190,7 @@ static int fetch(struct es_collecting *c, struct es_err *err)
         if (c->plan->describe && !source->provider->describes)
             continue;
         opening.deadline = must ? c->plan->deadline : early;
-        r = es_files_open(&files, &opening, i, err);
+        r = es_files_open(c->files, &opening, i, err);
         c->pending[i] = r == 0;
         any = any || r == 0;
         if (r == -ENOMEM || r == -EINTR)
@@ -202,7 +200,7 @@ static int fetch(struct es_collecting *c, struct es_err *err)
     }
     /* Where a source is missing already, the rest need not be read. */
     if (any && !c->failed) {
-        r = run_worker(c, &files, c->plan->deadline, err);
+        r = run_worker(c, c->files, c->plan->deadline, err);
         if (r < 0)
             return r;
     }
@@ -317,7 +315,9 @@ int es_fetch_all(const struct es_fetch_plan *plan, struct es_fetched *ret, struc
 {
     ES_CLEANUP(es_freep) bool *pending = calloc(plan->config->n_sources, sizeof *pending);
     ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
+    ES_CLEANUP(es_files_done) struct es_files files = {0};
     struct es_collecting c = {.plan = plan,
+                              .files = &files,
                               .config = plan->config,
                               .fetched = &fetched,
                               .report = report,

@@ -54,7 +54,7 @@ int es_mirror_end(struct es_mirror *mirror, uint32_t source, uint32_t id, struct
 int es_mirror_drop(struct es_mirror *mirror, uint32_t source, uint32_t id, struct es_err *err);
 
 /* A file that is as the previous set has it. */
-int es_mirror_same(struct es_mirror *mirror, const struct es_kept_file *file, uint32_t source,
+int es_mirror_same(struct es_mirror *m, const struct es_kept_file *known, uint32_t source,
                    struct es_kept_object *object, struct es_err *err);
 
 /* Is there a file of this path in what this run got? Once all is fetched: files are in order then.

@@ -37,7 +37,7 @@ struct es_opening {
 /* Opens what one source needs, and starts what it wants started. -ENOENT and ES_ABSENT where it is
  * not there; ES_UNAVAILABLE where it was waited for until the deadline; ES_DENIED. Files that were
  * opened before a failure stay in `files` and are ended with it. */
-int es_files_open(struct es_files *files, const struct es_opening *opening, uint32_t source,
+int es_files_open(struct es_files *files, const struct es_opening *opening, uint32_t number,
                   struct es_err *err);
 
 /* Does any option of the source hold ${cloud.FACT}? */

@@ -69,10 +69,10 @@ static int compile_from(const struct es_config *config, struct es_output *output
     for (size_t i = 0; output->from.n == 0 && i < config->n_sources; i++)
         output->sources[i] = true;
     for (size_t i = 0; i < output->from.n; i++) {
-        size_t number;
+        size_t number = 0;
         int r = source_by_name(config, output->from.items[i], &output->from.pos[i], &number, err);
 
-        if (r < 0)
+        if (r != 0)
             return r;
         output->sources[number] = true;
     }

@@ -21,11 +21,14 @@ static void on_signal(int sig)
  */
 static int open_standard_fds(struct es_process *process, struct es_err *err)
 {
+    int null;
+
     for (int fd = 0; fd <= 2; fd++) {
         process->closed[fd] = fcntl(fd, F_GETFD) < 0;
         if (!process->closed[fd])
             continue;
-        if (open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
+        null = open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+        if (null != fd)
             return es_fail_errno(err, ES_INTERNAL, errno, "/dev/null");
     }
     return 0;

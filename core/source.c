@@ -72,7 +72,7 @@ static int find_provider(const struct es_config *config, struct es_source *sourc
     source->provider = es_provider_by_type(source->type);
     if (source->provider)
         return 0;
-    for (; es_providers[n] && n < 63; n++)
+    for (; n < 63 && es_providers[n]; n++)
         types[n] = es_providers[n]->type;
     types[n] = NULL;
     near = es_suggest(source->type, types);

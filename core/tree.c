@@ -131,9 +131,9 @@ static int collect(struct es_tree *tree, struct es_fetched *fetched, struct es_b
 
 static void group(struct es_tree *tree)
 {
-    for (size_t i = 0; i < tree->n_records; i++) {
-        struct es_leaf *last = tree->n > 0 ? &tree->leaves[tree->n - 1] : NULL;
+    struct es_leaf *last = NULL;
 
+    for (size_t i = 0; i < tree->n_records; i++) {
         if (!last || !es_buf_equal(last->key, &tree->records[i]->key)) {
             last = &tree->leaves[tree->n++];
             *last = (struct es_leaf){.key = &tree->records[i]->key, .records = &tree->records[i]};
@@ -156,7 +156,7 @@ int es_tree_build(const struct es_config *config, struct es_fetched *fetched, st
     if (r == 0)
         r = collect(&tree, fetched, originals, err);
     originals_done(&originals, fetched->n);
-    if (r < 0)
+    if (r != 0)
         return r;
     group(&tree);
     *ret = tree;

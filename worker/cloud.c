@@ -56,7 +56,7 @@ static int expand_one(struct expanding *e, const char *name, size_t len, struct 
         r = es_nomem(err);
     if (r < 0)
         return r;
-    if (e->absent && !strstr(text.data, ":-"))
+    if (e->absent && !strstr(es_buf_str(&text), ":-"))
         return es_fail(err, ES_ABSENT, ENOENT,
                        "${cloud.%s}: there is no instance data; give a default with :-", text.data);
     r = es_facts_get(e->facts, text.data, &fact, err);

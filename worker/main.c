@@ -10,6 +10,7 @@
 #include "sink.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -17,6 +18,15 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+/* envsync's own arguments; what is no number fits nothing. */
+static int number(const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    return *end || n < 0 || n > INT_MAX ? -1 : (int)n;
+}
 
 /* Dies with its parent, leaves no core, is nobody's to attach to. The change of user and exec have
  * reset what the parent had set. */
@@ -27,7 +37,7 @@ static int settle(const char *parent)
     prctl(PR_SET_DUMPABLE, 0);
 #endif
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    return getppid() == (pid_t)atoi(parent) ? 0 : -ESRCH;
+    return getppid() == number(parent) ? 0 : -ESRCH;
 }
 
 /* One run: all sources are started, then the loop runs until each has finished. */
@@ -129,11 +139,11 @@ int main(int argc, char **argv)
         fputs("envsync starts this program; it is of no use alone\n", stderr);
         return 64;
     }
-    work.pipe.fd = atoi(argv[2]);
+    work.pipe.fd = number(argv[2]);
     signal(SIGPIPE, SIG_IGN);
     if (settle(argv[3]) < 0)
         return 70;
-    r = es_job_read(atoi(argv[1]), &job, &err);
+    r = es_job_read(number(argv[1]), &job, &err);
     if (r == 0)
         r = run(&work, &job, &err);
     if (r < 0)

@@ -236,7 +236,7 @@ static void *grow(void *items, size_t *n, size_t size)
     char *fresh = *(void **)items;
 
     if ((*n & (*n - 1)) == 0) { /* 0, 1, 2, 4, 8: full */
-        fresh = reallocarray(fresh, *n ? 2 * *n : 1, size);
+        fresh = reallocarray(*(void **)items, *n ? 2 * *n : 1, size);
         if (!fresh)
             return NULL;
         *(void **)items = fresh;

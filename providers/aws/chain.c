@@ -403,7 +403,7 @@ static int role_of_profile(const struct es_aws_settings *settings, const char *p
         r = keep(&(*ret)->session, es_aws_of_profile(settings, profile, "role_session_name"), err);
     if (r == 0)
         r = keep(&(*ret)->external_id, es_aws_of_profile(settings, profile, "external_id"), err);
-    return r < 0 ? r : duration_of(settings, profile, &(*ret)->duration, err);
+    return r != 0 ? r : duration_of(settings, profile, &(*ret)->duration, err);
 }
 
 static int from_process(const char *profile, const char *command, struct es_aws_link **ret,

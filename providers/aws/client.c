@@ -191,7 +191,7 @@ int es_aws_new(struct es_fetch *fetch, const struct es_aws_options *options,
         r = client_new(shared, fetch, options, service, true, &aws, err);
     if (r == 0)
         r = es_aws_creds_find(shared, fetch, options, &aws->creds, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     aws->addressing = addressing;
     r = es_aws_region_find(shared, &aws->settings, aws->custom != NULL, aws->region, &origin,
@@ -233,14 +233,14 @@ int es_aws_describe(struct es_fetch *fetch, const struct es_aws_options *options
     ES_CLEANUP(es_aws_link_freep) struct es_aws_link *link = NULL;
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     struct es_aws_shared *shared;
-    const char *origin;
+    const char *origin = "";
     int r = es_aws_shared(fetch->http, &shared, err);
 
     if (r == 0)
         r = client_new(shared, fetch, options, service, true, &aws, err);
     if (r == 0)
         r = es_aws_chain_find(&aws->settings, &link, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (es_aws_chain_tell(link, &text) < 0)
         return es_nomem(err);

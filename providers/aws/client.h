@@ -63,7 +63,7 @@ struct es_aws_call {
     void (*on_done)(void *data, const struct es_aws_reply *reply);
     void *data;
 };
-int es_aws_send(struct es_aws *aws, const struct es_aws_call *call, struct es_err *err);
+int es_aws_send(struct es_aws *aws, const struct es_aws_call *is, struct es_err *err);
 
 /* "aws", "aws-cn", ...: for ARNs in messages. Known once a call is done. */
 const char *es_aws_partition(const struct es_aws *aws);

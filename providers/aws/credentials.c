@@ -570,7 +570,7 @@ static int creds_new(struct es_aws_shared *shared, const struct es_fetch *fetch,
     }
     if (r == 0)
         r = es_aws_trust(shared, &creds->settings, &creds->ca, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     creds->link = link;
     if (link->base) {
@@ -594,7 +594,7 @@ int es_aws_creds_find(struct es_aws_shared *shared, const struct es_fetch *fetch
         creds = creds->next;
     if (!creds) {
         r = creds_new(shared, fetch, options, NULL, &creds, err);
-        if (r < 0)
+        if (r != 0)
             return r;
         creds->next = shared->creds;
         shared->creds = creds;

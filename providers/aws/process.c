@@ -41,9 +41,7 @@ static bool take_word(const char **at, char **to)
     for (; *p && (quote || !is_space(*p)); p++) {
         if (quote ? *p == quote : *p == '\'' || *p == '"')
             quote = quote ? '\0' : *p;
-        else if (*p != '\\' || quote == '\'' || (quote && p[1] != '"' && p[1] != '\\'))
-            *(*to)++ = *p;
-        else if (*++p)
+        else if (*p != '\\' || quote == '\'' || (quote && p[1] != '"' && p[1] != '\\') || *++p)
             *(*to)++ = *p;
         else
             return false;

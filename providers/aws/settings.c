@@ -106,7 +106,7 @@ static int read_profiles(struct es_aws_settings *settings, enum es_aws_profile_f
     if (r < 0)
         return r;
     r = es_aws_profiles_read(settings->profiles, which, es_buf_str(&text), text.len, err);
-    if (r < 0)
+    if (r < 0 && file)
         es_context(err, "%s", file->path);
     return r;
 }
