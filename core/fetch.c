@@ -142,18 +142,17 @@ static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t 
 
 enum { LAST_WORD = 500 /* milliseconds for the worker to say why nothing came in time */ };
 
-static int run_worker(struct es_collecting *c, const struct es_files *files, int64_t deadline,
-                      struct es_err *err)
+static int run_worker(struct es_collecting *c, int64_t deadline, struct es_err *err)
 {
     ES_CLEANUP(es_worker_done) struct es_worker worker = {.job = -1, .records = -1};
     const struct es_asked job = {.config = c->config,
                                  .wanted = c->pending,
-                                 .files = files,
+                                 .files = c->files,
                                  .surroundings = &c->surroundings,
                                  .previous = c->plan->previous,
                                  .describe = c->plan->describe,
                                  .verbose = c->plan->verbose};
-    int r = es_worker_start(&worker, files, err);
+    int r = es_worker_start(&worker, c->files, err);
 
     if (r == 0)
         r = es_worker_send(&worker, &job, deadline, err);
@@ -200,7 +199,7 @@ static int fetch(struct es_collecting *c, struct es_err *err)
     }
     /* Where a source is missing already, the rest need not be read. */
     if (any && !c->failed) {
-        r = run_worker(c, c->files, c->plan->deadline, err);
+        r = run_worker(c, c->plan->deadline, err);
         if (r < 0)
             return r;
     }
