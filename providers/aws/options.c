@@ -128,9 +128,10 @@ static int need_file(struct es_needs *needs, const struct es_surroundings *surro
     return need(needs, role, path.data, err);
 }
 
-int es_aws_needs(const struct es_aws_options *options, const struct es_surroundings *surroundings,
+int es_aws_needs(const void *state, const struct es_surroundings *surroundings,
                  struct es_needs *needs, struct es_err *err)
 {
+    const struct es_aws_options *options = state;
     static const struct {
         const char *role, *variable;
     } named[] = {

@@ -2,7 +2,8 @@
  * programs, knows nothing of libcurl, OpenSSL or expat.
  *
  * A provider's state begins with `struct es_aws_options aws`, its table with ES_AWS_OPTION_ROWS;
- * its es_provider names es_aws_environment, and its validate() and needs() call those below. */
+ * its es_provider names es_aws_environment and es_aws_needs, and its validate() calls
+ * es_aws_validate(). */
 #ifndef ENVSYNC_AWS_OPTIONS_H
 #define ENVSYNC_AWS_OPTIONS_H
 
@@ -61,7 +62,7 @@ extern const struct es_option es_aws_defaults[];
 
 /* Messages start with the option's name. ES_CONFIG. */
 int es_aws_validate(const struct es_aws_options *options, struct es_err *err);
-int es_aws_needs(const struct es_aws_options *options, const struct es_surroundings *surroundings,
+int es_aws_needs(const void *state, const struct es_surroundings *surroundings,
                  struct es_needs *needs, struct es_err *err);
 
 /* Every variable of the process environment that counts. NULL-terminated. */

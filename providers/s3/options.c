@@ -165,14 +165,6 @@ static int validate(const void *state, struct es_err *err)
     return r == 0 ? validate_owner(s3->expected_bucket_owner, err) : r;
 }
 
-static int needs(const void *state, const struct es_surroundings *surroundings,
-                 struct es_needs *needs, struct es_err *err)
-{
-    const struct es_s3_options *s3 = state;
-
-    return es_aws_needs(&s3->aws, surroundings, needs, err);
-}
-
 static const struct es_mirror_want *mirror(const void *state)
 {
     const struct es_s3_options *s3 = state;
@@ -186,7 +178,7 @@ const struct es_provider es_provider_s3 = {
     .options = options,
     .size = sizeof(struct es_s3_options),
     .validate = validate,
-    .needs = needs,
+    .needs = es_aws_needs,
     .environment = es_aws_environment,
     .defaults = "aws",
     .default_options = es_aws_defaults,

@@ -94,21 +94,13 @@ static int validate(const void *state, struct es_err *err)
     return r;
 }
 
-static int needs(const void *state, const struct es_surroundings *surroundings,
-                 struct es_needs *needs, struct es_err *err)
-{
-    const struct es_secrets_manager_options *secrets = state;
-
-    return es_aws_needs(&secrets->aws, surroundings, needs, err);
-}
-
 const struct es_provider es_provider_secrets_manager = {
     .type = "secrets-manager",
     .summary = "secrets of AWS Secrets Manager",
     .options = options,
     .size = sizeof(struct es_secrets_manager_options),
     .validate = validate,
-    .needs = needs,
+    .needs = es_aws_needs,
     .environment = es_aws_environment,
     .defaults = "aws",
     .default_options = es_aws_defaults,

@@ -110,21 +110,13 @@ static int validate(const void *state, struct es_err *err)
     return ssm->path ? validate_path(ssm, err) : validate_names(ssm, err);
 }
 
-static int needs(const void *state, const struct es_surroundings *surroundings,
-                 struct es_needs *needs, struct es_err *err)
-{
-    const struct es_ssm_options *ssm = state;
-
-    return es_aws_needs(&ssm->aws, surroundings, needs, err);
-}
-
 const struct es_provider es_provider_ssm = {
     .type = "ssm",
     .summary = "parameters of AWS Systems Manager's Parameter Store",
     .options = options,
     .size = sizeof(struct es_ssm_options),
     .validate = validate,
-    .needs = needs,
+    .needs = es_aws_needs,
     .environment = es_aws_environment,
     .defaults = "aws",
     .default_options = es_aws_defaults,
