@@ -1,6 +1,8 @@
 /* See fake_aws.h. */
 #include "fake_aws.h"
 
+#include "envsync/format.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -212,6 +214,21 @@ static void answer_one(fake_answer_fn *fn)
         waiting[i] = waiting[i + 1];
     while (try(&fake_calls[number], fn))
         ;
+}
+
+int fake_aws_validate(const struct es_provider *provider, const char *toml, struct es_err *err)
+{
+    ES_CLEANUP(es_value_done) struct es_value table = {0};
+    ES_CLEANUP(es_freep) void *state = calloc(1, provider->size);
+    int r = es_format_toml.read(toml, strlen(toml), &table, err);
+
+    assert_non_null(state);
+    assert_int_equal(r, 0);
+    r = es_options_parse(provider->options, &table, "c.toml", state, err);
+    if (r == 0)
+        r = provider->validate(state, err);
+    es_options_clear(provider->options, state);
+    return r;
 }
 
 int fake_aws_fetch(es_fetch_fn *fn, struct es_fetch *fetch, fake_answer_fn *answer,

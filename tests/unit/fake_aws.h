@@ -35,6 +35,9 @@ typedef void fake_answer_fn(struct fake_call *call, struct fake_answer *answer);
 extern struct fake_call *fake_calls;
 extern size_t fake_n_calls;
 
+/* Reads a source's options as the configuration would, and validates them. */
+int fake_aws_validate(const struct es_provider *provider, const char *toml, struct es_err *err);
+
 /* Runs a fetch to its end and returns its result. Not finished, or twice: the test fails. */
 int fake_aws_fetch(es_fetch_fn *fn, struct es_fetch *fetch, fake_answer_fn *answer,
                    struct es_err *err);

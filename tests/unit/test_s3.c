@@ -312,16 +312,7 @@ static void a_pattern_that_no_good_key_can_match_is_refused(void **state)
 
 static int validate(const char *toml, struct es_err *err)
 {
-    struct es_s3_options options = {0};
-    ES_CLEANUP(es_value_done) struct es_value table = {0};
-    int r = es_format_toml.read(toml, strlen(toml), &table, err);
-
-    assert_int_equal(r, 0);
-    r = es_options_parse(es_provider_s3.options, &table, "c.toml", &options, err);
-    if (r == 0)
-        r = es_provider_s3.validate(&options, err);
-    es_options_clear(es_provider_s3.options, &options);
-    return r;
+    return fake_aws_validate(&es_provider_s3, toml, err);
 }
 
 static void combinations_that_cannot_be_meant_are_wrong_configuration(void **state)

@@ -69,16 +69,7 @@ static void say(struct fake_call *call, struct fake_answer *answer)
 
 static int validate(const char *toml, struct es_err *err)
 {
-    struct es_secrets_manager_options options = {0};
-    ES_CLEANUP(es_value_done) struct es_value table = {0};
-    int r = es_format_toml.read(toml, strlen(toml), &table, err);
-
-    assert_int_equal(r, 0);
-    r = es_options_parse(es_provider_secrets_manager.options, &table, "c.toml", &options, err);
-    if (r == 0)
-        r = es_provider_secrets_manager.validate(&options, err);
-    es_options_clear(es_provider_secrets_manager.options, &options);
-    return r;
+    return fake_aws_validate(&es_provider_secrets_manager, toml, err);
 }
 
 static void combinations_that_cannot_be_meant_are_wrong_configuration(void **state)
