@@ -30,11 +30,16 @@ static bool listed(const struct es_config *config, const char *name)
     return false;
 }
 
-/* AWS's own variables count, unless envsync itself has written them; any other has to be listed. */
+/* What AWS's own tools take, and where systemd has put the unit's credentials. */
+static bool has_its_meaning(const char *name)
+{
+    return strncmp(name, "AWS_", 4) == 0 || strcmp(name, "CREDENTIALS_DIRECTORY") == 0;
+}
+
+/* These count, unless envsync itself has written them; any other variable has to be listed. */
 static bool may_count(const struct es_config *config, const char *name, const struct es_value *own)
 {
-    return listed(config, name) ||
-           (strncmp(name, "AWS_", 4) == 0 && !(own && es_table_get(own, name)));
+    return listed(config, name) || (has_its_meaning(name) && !(own && es_table_get(own, name)));
 }
 
 int es_surroundings_gather(const struct es_config *config, const struct es_process *process,

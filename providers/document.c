@@ -1,4 +1,4 @@
-/* Documents as records: what every provider does with a text that holds many keys.
+/* Documents as records: what every provider does with a file or text that holds many keys.
  *
  * The text is untrusted; the format's reader bounds its depth and its shape. Each leaf becomes one
  * record, in the order of the document. A list is a leaf, and so is an empty table (or it could
@@ -102,6 +102,21 @@ int es_document_put(const struct es_document *document, const char *text, size_t
         es_buf_puts(&walk.record.version, document->version) < 0)
         return es_nomem(err);
     return put_below(&walk, &root, err);
+}
+
+int es_file_read(const struct es_file *file, struct es_buf *text, struct es_err *err)
+{
+    int r = es_buf_read_fd(text, file->fd, ES_MAX_DOCUMENT);
+
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    if (r == -EFBIG)
+        return es_fail(err, ES_INVALID, EFBIG, "%s is larger than %d MiB", file->path,
+                       ES_MAX_DOCUMENT >> 20);
+    if (r < 0)
+        return es_fail_errno(err, r == -EACCES || r == -EPERM ? ES_DENIED : ES_UNAVAILABLE, -r,
+                             "%s cannot be read", file->path);
+    return 0;
 }
 
 struct es_file_version es_file_version(int fd)

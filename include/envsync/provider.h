@@ -25,6 +25,7 @@
 /* Every provider, as X(identifier). */
 #define ES_PROVIDERS(X)                                                                            \
     X(file)                                                                                        \
+    X(credentials)                                                                                 \
     X(cloud_init)                                                                                  \
     X(s3)                                                                                          \
     X(ssm)                                                                                         \
@@ -219,6 +220,9 @@ struct es_document {
 };
 int es_document_put(const struct es_document *document, const char *text, size_t len,
                     struct es_sink *sink, struct es_err *err);
+
+/* Appends the whole of a file that root opened, ES_MAX_DOCUMENT bytes at most. */
+int es_file_read(const struct es_file *file, struct es_buf *text, struct es_err *err);
 
 /* "2026-01-02T03:04:05Z" of a file's mtime, as a version for people. */
 struct es_file_version {

@@ -2,10 +2,8 @@
  * to ES_MAX_DOCUMENT and parsed as a whole. They come sorted bytewise by path, a later one wins.
  * A file that no format knows is passed over with a note, unless it is the one that was named. */
 #include "envsync/format.h"
-#include "envsync/limits.h"
 #include "file.h"
 
-#include <errno.h>
 #include <string.h>
 
 static bool is_source(const struct es_format *format)
@@ -30,21 +28,6 @@ static const struct es_format *choose(const struct es_fetch *fetch, const struct
     return NULL;
 }
 
-static int read_file(const struct es_file *file, struct es_buf *text, struct es_err *err)
-{
-    int r = es_buf_read_fd(text, file->fd, ES_MAX_DOCUMENT);
-
-    if (r == -ENOMEM)
-        return es_nomem(err);
-    if (r == -EFBIG)
-        return es_fail(err, ES_INVALID, EFBIG, "%s is larger than %d MiB", file->path,
-                       ES_MAX_DOCUMENT >> 20);
-    if (r < 0)
-        return es_fail_errno(err, r == -EACCES || r == -EPERM ? ES_DENIED : ES_UNAVAILABLE, -r,
-                             "%s cannot be read", file->path);
-    return 0;
-}
-
 static int put_file(const struct es_fetch *fetch, uint32_t rank, struct es_err *err)
 {
     const struct es_file *file = &fetch->files[rank];
@@ -64,7 +47,7 @@ static int put_file(const struct es_fetch *fetch, uint32_t rank, struct es_err *
                             "passed over %s: its name ends in none of .env, .toml and .json, and "
                             "is not \"environment\"; set format to have it read",
                             file->path);
-    r = read_file(file, &text, err);
+    r = es_file_read(file, &text, err);
     if (r < 0)
         return r;
     return es_document_put(&document, es_buf_str(&text), text.len, fetch->sink, err);

@@ -6,7 +6,7 @@
 #include <pwd.h>
 
 static const char *const names[] = {"AWS_PROFILE", "EMPTY", "NOWHERE", NULL};
-static const char *const more[] = {"AWS_PROFILE", "OTHER", NULL};
+static const char *const more[] = {"AWS_PROFILE", "CREDENTIALS_DIRECTORY", "OTHER", NULL};
 static const struct es_provider one = {.type = "one", .environment = names};
 static const struct es_provider two = {.type = "two", .environment = more};
 static const struct es_provider none = {.type = "none"};
@@ -17,9 +17,13 @@ static void gather_with(const struct es_provider *a, const struct es_provider *b
                         const struct es_value *own, const char *listed, struct es_surroundings *ret)
 {
     char *items[] = {(char *)listed};
-    static char *environment[] = {
-        (char *)"AWS_PROFILE=prod", (char *)"EMPTY=",     (char *)"SECRET=CANARY",
-        (char *)"OTHER=x",          (char *)"HOME=/evil", NULL};
+    static char *environment[] = {(char *)"AWS_PROFILE=prod",
+                                  (char *)"EMPTY=",
+                                  (char *)"SECRET=CANARY",
+                                  (char *)"OTHER=x",
+                                  (char *)"HOME=/evil",
+                                  (char *)"CREDENTIALS_DIRECTORY=/c",
+                                  NULL};
     const struct es_process process = {.environ = environment};
     struct es_source sources[] = {{.provider = a}, {.provider = b}};
     const struct es_config config = {
@@ -57,13 +61,14 @@ static void an_empty_variable_is_none(void **state)
     assert_null(es_surroundings_get(&s, "EMPTY"));
 }
 
-static void what_is_not_aws_own_has_to_be_listed(void **state)
+static void what_is_not_aws_own_nor_systemds_has_to_be_listed(void **state)
 {
     ES_CLEANUP(es_surroundings_done) struct es_surroundings s = {0};
 
     (void)state;
     gather(&one, &two, &s);
     assert_null(es_surroundings_get(&s, "OTHER"));
+    assert_string_equal(es_surroundings_get(&s, "CREDENTIALS_DIRECTORY"), "/c");
 }
 
 static void what_the_last_run_wrote_is_no_input_of_this_one_unless_listed(void **state)
@@ -88,7 +93,7 @@ static void two_providers_may_want_the_same(void **state)
     gather_with(&one, &two, NULL, "OTHER", &s);
     assert_string_equal(es_surroundings_get(&s, "AWS_PROFILE"), "prod");
     assert_string_equal(es_surroundings_get(&s, "OTHER"), "x");
-    assert_int_equal(s.environment.table.n, 2);
+    assert_int_equal(s.environment.table.n, 3);
 }
 
 static void home_is_never_what_the_environment_says(void **state)
@@ -120,7 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_a_configured_provider_declares_is_taken),
         cmocka_unit_test(an_empty_variable_is_none),
-        cmocka_unit_test(what_is_not_aws_own_has_to_be_listed),
+        cmocka_unit_test(what_is_not_aws_own_nor_systemds_has_to_be_listed),
         cmocka_unit_test(what_the_last_run_wrote_is_no_input_of_this_one_unless_listed),
         cmocka_unit_test(two_providers_may_want_the_same),
         cmocka_unit_test(home_is_never_what_the_environment_says),
