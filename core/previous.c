@@ -2,25 +2,8 @@
 #include "previous.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct es_store_name es_source_file(size_t number)
-{
-    struct es_store_name name;
-
-    snprintf(name.text, sizeof name.text, "source-%zu", number);
-    return name;
-}
-
-struct es_store_name es_output_file(size_t number)
-{
-    struct es_store_name name;
-
-    snprintf(name.text, sizeof name.text, "output-%zu", number);
-    return name;
-}
 
 static void records_done(struct es_before *before)
 {

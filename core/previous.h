@@ -30,11 +30,4 @@ bool es_set_is_of(const struct es_config *config, const struct es_store *store);
 bool es_source_is_as(const struct es_source *source, const struct es_kept_source *kept);
 void es_previous_done(struct es_previous *previous);
 
-/* The name of a source's file in a generation: "source-3". */
-struct es_store_name {
-    char text[32];
-};
-struct es_store_name es_source_file(size_t number);
-struct es_store_name es_output_file(size_t number);
-
 #endif

@@ -147,12 +147,13 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
                                                                        : ES_RUN_DONE;
     /* No exit status of success for outputs that are not there, and no newer set behind the back of
      * who went back on purpose. */
-    if (run->memory.store.held && es_store_outputs_lost(&run->memory.store))
-        return es_fail(
-            err, ES_ABSENT, ENOENT,
-            "the set that a rollback of %s holds is gone from /run/envsync; `envsync sync "
-            "--release` fetches anew",
-            run->config.name);
+    if (run->memory.store.held &&
+        (run->memory.store.damaged || es_store_outputs_lost(&run->memory.store)))
+        return es_fail(err, ES_ABSENT, ENOENT,
+                       "the set that a rollback of %s holds is %s; `envsync sync --release` "
+                       "fetches anew",
+                       run->config.name,
+                       run->memory.store.damaged ? "damaged" : "gone from /run/envsync");
     if (run->end == ES_RUN_HELD && !es_set_is_of(&run->config, &run->memory.store))
         es_report_add(report, ES_LEVEL_WARNING,
                       "%s: the configuration has changed since the set that is held; it takes "

@@ -3,6 +3,7 @@
 #include "store.h"
 
 #include "envsync/limits.h"
+#include "sum.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,12 +15,31 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_STORED = 64 << 20 /* bytes of one file of the store */ };
+enum {
+    MAX_STORED = 64 << 20, /* bytes of one file of the store */
+    POINTER = 96,
+};
 
 static const char *const half_paths[ES_HALVES] = {
     [ES_HALF_RUN] = "/run/envsync",
     [ES_HALF_DISK] = "/var/lib/envsync",
 };
+
+struct es_store_name es_source_file(size_t number)
+{
+    struct es_store_name name;
+
+    snprintf(name.text, sizeof name.text, "source-%zu", number);
+    return name;
+}
+
+struct es_store_name es_output_file(size_t number)
+{
+    struct es_store_name name;
+
+    snprintf(name.text, sizeof name.text, "output-%zu", number);
+    return name;
+}
 
 bool es_path_is_volatile(const char *path)
 {
@@ -82,7 +102,7 @@ static int read_file(int dir, const char *path, struct es_buf *ret, int64_t *ret
         return broken(path, err);
     if (!S_ISREG(st.st_mode))
         return es_fail(err, ES_OUTPUT, EINVAL, "state: %s is no regular file", path);
-    r = es_buf_read_fd(ret, fd, MAX_STORED);
+    r = es_buf_read_fd(ret, fd, MAX_STORED + ES_SEAL);
     if (r == -ENOMEM)
         return es_nomem(err);
     if (r < 0)
@@ -97,17 +117,31 @@ static bool id_valid(const char *id, size_t len)
     return len == ES_SET_ID && strspn(id, "0123456789abcdef") >= ES_SET_ID;
 }
 
-/* "ID PREVIOUS HOLD\n", "-" for none. */
+/* "ID PREVIOUS HOLD SUM\n", "-" for none. */
+static int write_pointer(const char *id, const char *previous, bool held, char text[POINTER])
+{
+    int n =
+        snprintf(text, POINTER, "%s %s %s", id, *previous ? previous : "-", held ? "held" : "-");
+    uint64_t sum = es_sum_add(0, text, (size_t)n);
+
+    return n + snprintf(text + n, POINTER - (size_t)n, " %016llx\n", (unsigned long long)sum);
+}
+
+/* What does not read as it was written is damaged. */
 static bool parse_pointer(struct es_store *store, const struct es_buf *text)
 {
-    char current[32], previous[32], hold[8];
+    char current[32], previous[32], hold[8], again[POINTER];
 
     if (sscanf(es_buf_str(text), "%31s %31s %7s", current, previous, hold) != 3 ||
         !id_valid(current, strlen(current)))
         return false;
+    if (!id_valid(previous, strlen(previous)))
+        previous[0] = '\0';
+    write_pointer(current, previous, strcmp(hold, "held") == 0, again);
+    if (!es_buf_is(text, again))
+        return false;
     memcpy(store->current, current, ES_SET_ID + 1);
-    if (id_valid(previous, strlen(previous)))
-        memcpy(store->previous, previous, ES_SET_ID + 1);
+    memcpy(store->previous, previous, strlen(previous) + 1);
     store->held = strcmp(hold, "held") == 0;
     return true;
 }
@@ -117,15 +151,39 @@ static enum es_half pointer_half(const struct es_store *store)
     return store->halves[ES_HALF_DISK].dir >= 0 ? ES_HALF_DISK : ES_HALF_RUN;
 }
 
+/* Takes the sum off. */
+static int unseal(const char *id, const char *name, struct es_buf *text, struct es_err *err)
+{
+    size_t len = text->len < ES_SEAL ? 0 : text->len - ES_SEAL;
+    const struct es_seal seal = es_seal(id, name, es_buf_str(text), len);
+
+    if (text->len < ES_SEAL || memcmp(text->data + len, seal.bytes, ES_SEAL) != 0)
+        return es_fail(err, ES_OUTPUT, EBADMSG, "state: %s/%s is damaged", id, name);
+    text->data[len] = '\0';
+    text->len = len;
+    return 0;
+}
+
 int es_store_read(const struct es_store *store, const char *id, enum es_half half, const char *name,
                   struct es_buf *ret, int64_t *ret_ms, struct es_err *err)
 {
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     char path[ES_SET_ID + 64];
+    int64_t ms;
+    int r;
 
     if (store->halves[half].dir < 0)
         return es_fail(err, ES_OUTPUT, ENOENT, "state: %s is not there", name);
     snprintf(path, sizeof path, "%s/%s", id, name);
-    return read_file(store->halves[half].dir, path, ret, ret_ms, err);
+    r = read_file(store->halves[half].dir, path, &text, &ms, err);
+    if (r == 0)
+        r = unseal(id, name, &text, err);
+    if (r < 0)
+        return r;
+    es_buf_move(ret, &text);
+    if (ret_ms)
+        *ret_ms = ms;
+    return 0;
 }
 
 /* One line of a file such as /etc/machine-id; empty where there is none. */
@@ -162,11 +220,33 @@ static bool run_half_is_there(const struct es_store *store, const char *id,
            (dir >= 0 && fstatat(dir, id, &st, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
+/* -EBADMSG where an output of a set is damaged or missing. What went with a boot is neither. */
+static int check_outputs(const struct es_store *store, const char *id,
+                         const struct es_manifest *set, struct es_err *err)
+{
+    bool run_half = run_half_is_there(store, id, set);
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < set->n_outputs; i++) {
+        enum es_half half = es_half_of(set->outputs[i].on_disk);
+        ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+
+        if (half == ES_HALF_RUN && !run_half)
+            continue;
+        r = es_store_read(store, id, half, es_output_file(i).text, &text, NULL, err);
+        if (r == -ENOENT)
+            r = es_fail(err, ES_OUTPUT, EBADMSG, "state: %s/%s is missing", id,
+                        es_output_file(i).text);
+    }
+    return r;
+}
+
 /* Is the loaded set one that this run may build on? */
 static int judge(struct es_store *store, const struct es_config *config, struct es_report *report,
                  struct es_err *err)
 {
     ES_CLEANUP(es_manifest_done) struct es_manifest now = {0};
+    int r;
 
     if (es_manifest_bind(&now, config) < 0)
         return es_nomem(err);
@@ -177,6 +257,15 @@ static int judge(struct es_store *store, const struct es_config *config, struct 
     /* An image that was baked on another machine: its set is no memory of this one. */
     if (!es_buf_equal(&store->set.machine_id, &now.machine_id))
         return 0;
+    r = check_outputs(store, store->current, &store->set, err);
+    if (r == -EBADMSG) {
+        es_report_add(report, ES_LEVEL_WARNING, "%s; the last set of %s is not used", err->msg,
+                      config->name);
+        store->damaged = true;
+        return 0;
+    }
+    if (r < 0)
+        return r;
     store->usable = true;
     if (run_half_is_there(store, store->current, &store->set))
         return 0;
@@ -215,8 +304,11 @@ int es_store_can_go_back(const struct es_store *store, struct es_err *err)
         r = es_manifest_decode(es_buf_str(&text), text.len, &set);
     if (r == -ENOMEM)
         return es_nomem(err);
-    return r == 0 && es_buf_equal(&set.machine_id, &store->set.machine_id) &&
-           run_half_is_there(store, store->previous, &set);
+    if (r < 0 || !es_buf_equal(&set.machine_id, &store->set.machine_id) ||
+        !run_half_is_there(store, store->previous, &set))
+        return 0;
+    r = check_outputs(store, store->previous, &set, err);
+    return r == 0 ? 1 : r == -EBADMSG ? 0 : r;
 }
 
 bool es_store_outputs_lost(const struct es_store *store)
@@ -253,8 +345,10 @@ static int load(struct es_store *store, const struct es_config *config, struct e
     }
     es_report_add(report, ES_LEVEL_WARNING,
                   "state: the last set of %s cannot be read; it is not used", config->name);
-    store->current[0] = store->previous[0] = '\0';
-    store->held = false;
+    store->damaged = true;
+    /* A hold is worth more than that the previous set is swept. */
+    if (!store->held)
+        store->current[0] = store->previous[0] = '\0';
     return 0;
 }
 
@@ -300,8 +394,8 @@ int es_store_begin(struct es_store *store, struct es_err *err)
 }
 
 /* One file, by the one recipe. */
-static int put_file(int dir, const char *name, const void *data, size_t len, int64_t ms,
-                    struct es_err *err)
+static int put_file(int dir, const char *name, const void *data, size_t len,
+                    const struct es_seal *seal, int64_t ms, struct es_err *err)
 {
     ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
     const struct es_owner owner = {.uid = geteuid(), .gid = getegid(), .mode = 0600};
@@ -316,6 +410,8 @@ static int put_file(int dir, const char *name, const void *data, size_t len, int
     r = es_temp_create(&place, &owner, -1, name, &temp, err);
     if (r == 0)
         r = es_temp_write(&temp, data, len, name, err);
+    if (r == 0 && seal)
+        r = es_temp_write(&temp, seal->bytes, sizeof seal->bytes, name, err);
     if (r == 0 && ms && futimens(temp.fd, times) < 0)
         r = broken(name, err);
     if (r == 0)
@@ -335,10 +431,11 @@ int es_store_write(struct es_store *store, enum es_half half, const char *name, 
                    size_t len, int64_t ms, struct es_err *err)
 {
     ES_CLEANUP(es_close) int dir = open_set(store, half, store->begun, err);
+    const struct es_seal seal = es_seal(store->begun, name, data, len);
 
     if (dir < 0)
         return dir;
-    return put_file(dir, name, data, len, ms, err);
+    return put_file(dir, name, data, len, &seal, ms, err);
 }
 
 static int sync_set(const struct es_store *store, enum es_half half, const char *id,
@@ -357,12 +454,11 @@ int es_store_point(struct es_store *store, const char *id, const char *previous,
                    struct es_err *err)
 {
     enum es_half half = pointer_half(store);
-    char text[64];
-    int n = snprintf(text, sizeof text, "%s %s %s\n", id, *previous ? previous : "-",
-                     held ? "held" : "-");
+    char text[POINTER];
+    int n = write_pointer(id, previous, held, text);
     /* Its time is that of the last success: a rollback is none. */
     int64_t ms = strcmp(id, store->begun) == 0 ? 0 : store->succeeded_ms;
-    int r = put_file(store->halves[half].dir, "current", text, (size_t)n, ms, err);
+    int r = put_file(store->halves[half].dir, "current", text, (size_t)n, NULL, ms, err);
 
     if (r < 0)
         return r;

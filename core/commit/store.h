@@ -6,6 +6,9 @@
  * a configuration has none in the /run half; replacing it is the one commit point. The previous
  * generation is kept for a rollback.
  *
+ * Each file ends with a sum over its set, its name and its bytes. A set with an output that is
+ * damaged or missing is not used: a torn file is never published.
+ *
  * Life cycle: es_store_open(), then es_store_begin(), es_store_write() for each file,
  * es_store_commit(); or nothing of it where a run changes nothing. es_store_done() in any state; a
  * generation that was begun and not committed is removed by the next es_store_commit() or sweep.
@@ -34,6 +37,7 @@ struct es_store {
     int64_t published_ms;   /* since 1970: when the present set was last in place whole */
     struct es_manifest set; /* of current; empty where there is none */
     bool usable;            /* set belongs to this machine and is whole where it should be */
+    bool damaged;           /* it is not: a hold must not end behind somebody's back */
     bool run_lost;          /* its /run half is not there */
     char begun[ES_SET_ID + 1];
 };
@@ -49,10 +53,18 @@ int es_store_open(const struct es_config *config, const char *root, bool make, b
                   struct es_store *ret, struct es_report *report, struct es_err *err);
 void es_store_done(struct es_store *store);
 
+/* The name of a source's file in a generation: "source-3". */
+struct es_store_name {
+    char text[32];
+};
+struct es_store_name es_source_file(size_t number);
+struct es_store_name es_output_file(size_t number);
+
 /* The manifest of a generation. 0, -ENOENT where it cannot be had, -ENOMEM. */
 int es_store_manifest(const struct es_store *store, const char *id, struct es_manifest *ret);
 
-/* A file of a generation. -ENOENT where it is not there. ret_ms: its time, or NULL. */
+/* A file of a generation. -ENOENT where it is not there, -EBADMSG where it is damaged. ret_ms: its
+ * time, or NULL. */
 int es_store_read(const struct es_store *store, const char *id, enum es_half half, const char *name,
                   struct es_buf *ret, int64_t *ret_ms, struct es_err *err);
 

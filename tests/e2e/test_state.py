@@ -477,6 +477,51 @@ def test_a_broken_state_is_told_and_the_run_goes_on(plain, text):
     assert plain.ok().err == ""
 
 
+def flip(path):
+    """One bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["output-0", "output-1", "manifest"])
+def test_a_damaged_set_is_never_published(plain, name):
+    """All or nothing of it: the output that is whole does not come back alone."""
+    plain.output("json", "/etc/foo/all.json")
+    plain.ok()
+    for path in (plain.root / "etc/foo").iterdir():
+        path.unlink()
+    flip(plain.stored()[name])
+    (plain.scratch.folder / "source.env").unlink()
+    assert "not used" in plain.fails(66).err
+    assert list((plain.root / "etc/foo").iterdir()) == []
+    changed(plain)
+    assert "not used" in plain.ok().err
+    assert plain.place.read_text() == "A=2\n"
+    assert plain.ok().err == ""
+
+
+def test_damaged_records_are_fetched_anew(plain):
+    plain.ok()
+    flip(plain.stored()["source-0"])
+    plain.ok()
+    assert plain.ok().err == ""
+    assert plain.place.read_text() == "A=1\n"
+
+
+@pytest.mark.parametrize("name", ["output-0", "manifest"])
+def test_a_damaged_set_that_is_held_is_66_until_the_release(plain, name):
+    plain.ok()
+    changed(plain)
+    plain.ok()
+    assert rollback(plain).rc == 0
+    flip(plain.stored()[name])
+    for _ in range(2):
+        assert "is damaged" in plain.fails(66, "--release").err
+    plain.ok("--release")
+    assert plain.place.read_text() == "A=2\n"
+
+
 def test_the_state_is_roots_alone(as_root, vault):
     os.umask(0)
     add(vault)

@@ -82,6 +82,8 @@ static void begin(struct fixture *f, const char *text, bool on_disk)
     assert_int_equal(es_store_begin(&f->store, &f->err), 0);
     assert_int_equal(es_store_write(&f->store, half, "source-0", text, strlen(text), 0, &f->err),
                      0);
+    assert_int_equal(es_store_write(&f->store, half, "output-0", text, strlen(text), 0, &f->err),
+                     0);
 }
 
 static void commit_with(struct fixture *f, const char *text, bool on_disk, const char *machine,
@@ -309,7 +311,7 @@ static void a_set_that_current_names_is_not_removed_because_its_fsync_failed(voi
     last = fsyncs;
     begin(&f, "two", true);
     fill(&f, &m, true);
-    fsyncs = 1; /* begin() wrote one file */
+    fsyncs = 2; /* begin() wrote two files */
     failing_fsync = last;
     assert_int_equal(es_store_commit(&f.store, &m, &f.err), -EIO);
     failing_fsync = 0;
@@ -328,12 +330,12 @@ static void a_set_that_current_does_not_name_yet_goes_whichever_fsync_failed(voi
     fsyncs = 0;
     commit(&f, "one", true);
     last = fsyncs;
-    for (unsigned i = 2; i < last; i++) {
+    for (unsigned i = 3; i < last; i++) {
         ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
 
         begin(&f, "two", true);
         fill(&f, &m, true);
-        fsyncs = 1;
+        fsyncs = 2;
         failing_fsync = i;
         assert_int_equal(es_store_commit(&f.store, &m, &f.err), -EIO);
         failing_fsync = 0;
@@ -410,6 +412,138 @@ static void a_broken_manifest_counts_as_none_and_is_told(void **state)
     assert_forgotten(&f);
     assert_int_equal(unlink(in(*state, path)), 0);
     assert_forgotten(&f);
+}
+
+/* Flips one bit in a file of the store, or takes its last byte. */
+static void damage(struct fixture *f, const char *name, size_t at, bool cut)
+{
+    char path[100], text[4096];
+    size_t len;
+    FILE *file;
+
+    snprintf(path, sizeof path, DISK "/%s%s%s", name[0] == '/' ? "" : f->store.current,
+             name[0] == '/' ? "" : "/", name);
+    file = fopen(in(f->dir, path), "r");
+    assert_non_null(file);
+    len = fread(text, 1, sizeof text, file);
+    fclose(file);
+    assert_in_range(len, 1, sizeof text - 1);
+    text[at % len] ^= (char)(1 << at % 8);
+    file = fopen(in(f->dir, path), "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, cut ? len - 1 : len, file), len - cut);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void assert_not_used(struct fixture *f, const char *why)
+{
+    es_report_done(&f->report);
+    f->report = (struct es_report){0};
+    reopen(f);
+    assert_false(f->store.usable);
+    assert_true(f->store.damaged);
+    assert_int_equal(f->report.n, 1);
+    assert_non_null(strstr(f->report.items[0].text, why));
+}
+
+static void a_set_with_a_damaged_output_is_not_used_and_that_is_told(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    for (size_t at = 0; at < 11; at++) { /* three bytes and the sum */
+        commit(&f, "abc", true);
+        damage(&f, "output-0", at, false);
+        assert_not_used(&f, "output-0 is damaged");
+        commit(&f, "abc", true);
+        damage(&f, "output-0", at, true);
+        assert_not_used(&f, "output-0 is damaged");
+    }
+    commit(&f, "abc", true);
+    reopen(&f);
+    assert_true(f.store.usable && !f.store.damaged);
+}
+
+static void a_set_without_one_of_its_outputs_is_not_used(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    char path[100];
+
+    commit(&f, "abc", true);
+    snprintf(path, sizeof path, DISK "/%s/output-0", f.store.current);
+    assert_int_equal(unlink(in(*state, path)), 0);
+    assert_not_used(&f, "output-0 is missing");
+}
+
+static void any_bit_of_the_manifest_and_of_the_pointer_counts(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    for (size_t at = 0; at < 200; at++) {
+        commit(&f, "abc", true);
+        damage(&f, at % 2 ? "manifest" : "/current", at / 2, false);
+        assert_not_used(&f, "cannot be read");
+    }
+}
+
+static void damaged_records_are_told_from_whole_ones_and_the_outputs_still_count(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+
+    commit(&f, "abc", true);
+    damage(&f, "source-0", 1, false);
+    reopen(&f);
+    assert_true(f.store.usable);
+    assert_int_equal(
+        es_store_read(&f.store, f.store.current, ES_HALF_DISK, "source-0", &text, NULL, &f.err),
+        -EBADMSG);
+    assert_int_equal(text.len, 0);
+}
+
+static void a_file_of_another_set_or_name_is_damage(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    char from[100], to[100], path[PATH_MAX];
+
+    commit(&f, "abc", true);
+    snprintf(from, sizeof from, DISK "/%s/source-0", f.store.current);
+    snprintf(to, sizeof to, DISK "/%s/output-0", f.store.current);
+    snprintf(path, sizeof path, "%s", in(*state, from));
+    assert_int_equal(rename(path, in(*state, to)), 0);
+    assert_not_used(&f, "output-0 is damaged");
+}
+
+static void a_damaged_set_that_is_held_stays_held(void **state)
+{
+    static const char *const names[] = {"output-0", "manifest"};
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    for (size_t i = 0; i < 2; i++) {
+        char held[ES_SET_ID + 1];
+
+        commit(&f, "one", true);
+        memcpy(held, f.store.current, sizeof held);
+        commit(&f, "two", true);
+        assert_int_equal(es_store_point(&f.store, held, f.store.current, true, &f.err), 0);
+        damage(&f, names[i], 0, false);
+        assert_not_used(&f, "not used");
+        assert_true(f.store.held);
+        assert_string_equal(f.store.current, held);
+    }
+}
+
+static void nobody_goes_back_to_a_damaged_set(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    commit(&f, "one", true);
+    damage(&f, "output-0", 0, false);
+    commit(&f, "two", true);
+    reopen(&f);
+    assert_true(f.store.usable);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 0);
+    commit(&f, "three", true);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 1);
 }
 
 static void a_pointer_that_is_no_file_is_an_error(void **state)
@@ -559,6 +693,13 @@ int main(void)
         test_in_dir(sweeping_leaves_the_present_and_the_previous_set_alone),
         test_in_dir(a_broken_pointer_counts_as_none_and_is_told),
         test_in_dir(a_broken_manifest_counts_as_none_and_is_told),
+        test_in_dir(a_set_with_a_damaged_output_is_not_used_and_that_is_told),
+        test_in_dir(a_set_without_one_of_its_outputs_is_not_used),
+        test_in_dir(any_bit_of_the_manifest_and_of_the_pointer_counts),
+        test_in_dir(damaged_records_are_told_from_whole_ones_and_the_outputs_still_count),
+        test_in_dir(a_file_of_another_set_or_name_is_damage),
+        test_in_dir(a_damaged_set_that_is_held_stays_held),
+        test_in_dir(nobody_goes_back_to_a_damaged_set),
         test_in_dir(a_pointer_that_is_no_file_is_an_error),
         test_in_dir(the_state_of_another_configuration_is_refused),
         test_in_dir(a_set_of_another_machine_is_not_built_upon),
