@@ -24,9 +24,9 @@ struct es_s3_transfer {
     int64_t got;
     unsigned wrong_sums;
     uint32_t id;
-    bool begun;   /* the mirrored file `id` */
-    bool changed; /* what comes is not what was listed */
-    int stopped;  /* 0, or why no more data is taken, with err */
+    bool begun;  /* the mirrored file `id` */
+    bool unlike; /* what comes is not what was listed */
+    int stopped; /* 0, or why no more data is taken, with err */
     struct es_err err;
 };
 
@@ -130,7 +130,7 @@ static int on_data(void *data, const void *bytes, size_t len)
     if (t->stopped < 0)
         return t->stopped;
     if (len > (uint64_t)(t->object->size - t->got)) {
-        t->changed = true;
+        t->unlike = true;
         return -ESTALE;
     }
     t->got += (int64_t)len;
@@ -203,22 +203,26 @@ static int check(void *data, const struct es_http_answer *answer, struct es_err 
     if (answer->status != 200)
         return es_fail(err, ES_INVALID, EBADMSG, "%s: status %d is no answer to a plain GET",
                        t->object->key.data, answer->status);
-    /* A whole answer (the engine counts) of another length is another object. */
-    if (!same_etag(&t->object->etag, es_http_header(answer, "ETag")) || t->got != t->object->size) {
-        t->changed = true;
-        return es_fail(err, ES_UNAVAILABLE, ESTALE, "%s changed while it was read",
-                       t->object->key.data);
+    /* A whole answer (the engine counts) of another length is not what was listed. */
+    if (!es_http_header(answer, "ETag") || t->got != t->object->size ||
+        !same_etag(&t->object->etag, es_http_header(answer, "ETag"))) {
+        t->unlike = true;
+        return es_fail(err, ES_INVALID, ESTALE, "%s is not as it was listed", t->object->key.data);
     }
     return check_sum(t, answer, err);
 }
 
-/* Whether the object is no longer the one that was listed. */
+/* Whether the object is no longer the one that was listed: the server says so, or gives another
+ * with an ETag of its own. */
 static bool is_change(const struct es_s3_transfer *t, const struct es_aws_reply *reply)
 {
-    int status = reply->answer ? reply->answer->status : 0;
+    const struct es_buf *listed = &t->object->etag;
+    const char *etag = reply->answer ? es_http_header(reply->answer, "ETag") : NULL;
 
-    return t->changed || status == 412 || strcmp(reply->error.code, "NoSuchKey") == 0 ||
-           (reply->answer && reply->answer->outcome == ES_HTTP_TOO_LARGE && status == 200);
+    if (strcmp(reply->error.code, "NoSuchKey") == 0 ||
+        (reply->answer && reply->answer->status == 412))
+        return true;
+    return t->unlike && etag && (listed->len == 0 || !same_etag(listed, etag));
 }
 
 static int accept_object(struct es_s3_transfer *t)
@@ -260,10 +264,18 @@ static int judge(struct es_s3_transfer *t, const struct es_aws_reply *reply)
     r = drop_file(t);
     if (r < 0)
         return r;
+    if (reply->answer && reply->answer->outcome == ES_HTTP_TOO_LARGE &&
+        reply->answer->status == 200)
+        t->unlike = true;
     if (is_change(t, reply)) {
         t->run->changed = true;
         return 0;
     }
+    if (t->unlike)
+        return es_fail(&t->err, ES_INVALID, EBADMSG,
+                       "%s: what came has no ETag, or another length than was listed; does a "
+                       "proxy or portal answer in S3's place?",
+                       t->object->key.data);
     if (strcmp(reply->error.code, "InvalidObjectState") == 0)
         return archived(t);
     t->err = reply->err;

@@ -766,7 +766,7 @@ static void a_listed_size_that_is_wrong_never_reaches_a_file(void **state)
         FILL({.key = "prod/a", .body = "123", .lie = lies[i]});
         WORLD(w, NULL, "*");
 
-        assert_says(&w, run(&w), ES_UNAVAILABLE, "change faster");
+        assert_says(&w, run(&w), ES_INVALID, "another length than was listed");
         assert_null(fake_sink_file(&w.sink, "a"));
     }
 }
