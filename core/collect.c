@@ -219,9 +219,9 @@ int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_
     for (size_t i = 0; r == 0 && i < before->n_files; i++) {
         ES_CLEANUP(es_kept_object_done) struct es_kept_object object = {0};
 
-        if (copy_object(&object, &before->files[i]->object) < 0)
+        if (copy_object(&object, &before->files[i].kept->object) < 0)
             return es_nomem(err);
-        r = es_mirror_same(&c->fetched->mirror, before->files[i], number, &object, err);
+        r = es_mirror_same(&c->fetched->mirror, before->files[i].kept, number, &object, err);
     }
     return r;
 }
@@ -233,6 +233,13 @@ bool es_collect_last_good(struct es_collecting *c, uint32_t number, int64_t *ret
 
     if (!before)
         return false;
+    /* Of these no second copy is kept: without one of them the set would be a mixed one. */
+    if (before->lost) {
+        es_report_add(c->report, ES_LEVEL_WARNING,
+                      "source %s: its last good values are not used: %s is not as it was mirrored",
+                      c->config->sources[number].name, es_buf_str(&before->lost->path));
+        return false;
+    }
     *ret_age_ms = es_now_ms() - before->fetched_ms;
     /* A time in the future says that a clock was wrong: nobody knows how old this is. */
     if (*ret_age_ms < 0 || *ret_age_ms > c->config->last_good.max_age)
@@ -284,9 +291,9 @@ static int take_file_same(struct es_collecting *c, uint32_t source, struct es_cu
     /* They come in the order in which they are kept: the search ends where it begins. */
     for (size_t i = 0; i < before->n_files; i++) {
         size_t at = (c->next_same + i) % before->n_files;
-        const struct es_kept_file *file = before->files[at];
+        const struct es_kept_file *file = before->files[at].kept;
 
-        if (es_buf_equal(&file->object.name, &object.name) &&
+        if (before->files[at].sure && es_buf_equal(&file->object.name, &object.name) &&
             es_buf_equal(&file->object.version, &object.version)) {
             c->next_same = at + 1;
             return es_mirror_same(&c->fetched->mirror, file, source, &object, err);

@@ -1,6 +1,7 @@
 /* See keep.h. */
 #include "keep.h"
 
+#include "mirrored.h"
 #include "rest.h"
 
 #include <errno.h>
@@ -231,11 +232,18 @@ static void give_back(struct es_run *run, struct es_manifest *m)
 static int publish(struct es_run *run, const struct es_run_options *options,
                    struct es_report *report, struct es_err *err)
 {
+    struct es_publishing publishing = {.state = -1};
     int r = es_set_write(&run->set, err);
 
     if (r == 0)
-        r = es_mirror_publish(&run->config, options->root, &run->memory.store.set, &run->repaired,
-                              report, err);
+        r = es_mirrored_publish(&run->config, options->root, &run->memory.store.set, &publishing,
+                                report, err);
+    run->repaired = run->repaired || publishing.repaired;
+    if (r == 0 && publishing.missing)
+        r = es_fail(err, ES_OUTPUT, ENOENT,
+                    "%s: was removed or replaced by somebody else in this moment; the next run "
+                    "fetches it again",
+                    es_buf_str(&publishing.missing->path));
     if (r == 0) {
         es_store_published(&run->memory.store);
         es_store_sweep(&run->memory.store);
@@ -262,6 +270,8 @@ int es_keep(struct es_run *run, const struct es_run_options *options, const stru
         r = es_set_stage(&run->set, err);
     if (r == 0)
         r = stage(run, &m, texts, err);
+    if (r == 0)
+        r = es_mirrored_settle(&run->config, options->root, &m, err);
     if (r == 0)
         r = es_store_commit(&run->memory.store, &m, err);
     if (r < 0) {

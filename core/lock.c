@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -65,4 +66,23 @@ int es_lock(const struct es_config *config, const char *root, int64_t deadline, 
     ret = fd;
     fd = -1;
     return ret;
+}
+
+static const char clean_mark[] = "clean\n";
+
+bool es_lock_is_clean(int lock)
+{
+    char text[sizeof clean_mark];
+
+    return pread(lock, text, sizeof text, 0) == (ssize_t)strlen(clean_mark) &&
+           memcmp(text, clean_mark, strlen(clean_mark)) == 0;
+}
+
+int es_lock_set_clean(int lock, bool clean, struct es_err *err)
+{
+    size_t len = clean ? strlen(clean_mark) : 0;
+
+    if (ftruncate(lock, 0) < 0 || pwrite(lock, clean_mark, len, 0) != (ssize_t)len)
+        return es_fail_errno(err, ES_OUTPUT, errno, "state: lock");
+    return 0;
 }

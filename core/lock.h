@@ -9,4 +9,9 @@
 int es_lock(const struct es_config *config, const char *root, int64_t deadline, es_wait_fn *on_wait,
             void *data, struct es_err *err);
 
+/* What the lock file says: has the last run of this boot left nothing half-way? Where nobody knows,
+ * it is not clean. */
+bool es_lock_is_clean(int lock);
+int es_lock_set_clean(int lock, bool clean, struct es_err *err);
+
 #endif

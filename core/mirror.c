@@ -4,7 +4,7 @@
 
 #include "commit/temp.h"
 #include "envsync/limits.h"
-#include "walk.h"
+#include "mirrored.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,33 +34,6 @@ static void stream_done(struct es_stream *s)
     es_kept_object_done(&s->object);
     free(s->path);
     *s = (struct es_stream){.place = {.dir = -1}, .temp = ES_TEMP_INIT, .old = -1};
-}
-
-static struct es_owner owner_of(const struct es_source *source)
-{
-    return (struct es_owner){
-        .uid = source->mirror_uid, .gid = source->mirror_gid, .mode = (mode_t)source->mirror.mode};
-}
-
-/* The rules for walking to a mirrored file of a source. */
-static int walk_to(const struct es_config *config, const char *root, uint32_t number, bool dry,
-                   const char *path, struct es_place *ret, struct es_err *err)
-{
-    const struct es_source *source = &config->sources[number];
-    const struct es_make make[] = {
-        {source->mirror.dir, true, (mode_t)source->mirror.dir_mode, source->mirror_gid},
-        {config->etc_dir, true, 0750, config->gid},
-        {config->run_dir, true, 0750, config->gid},
-        {root ? "/etc" : NULL, false, 0755, 0},
-        {"/run", false, 0755, 0},
-        {0},
-    };
-    const uid_t app[] = {config->uid, source->mirror_uid ? source->mirror_uid : config->uid,
-                         (uid_t)-1};
-    const struct es_walk walk = {
-        .root = root, .check = true, .app = app, .make = make, .dry = dry, .missing = ES_OUTPUT};
-
-    return es_walk_to(&walk, path, ret, err);
 }
 
 static struct es_stream *find(struct es_mirror *m, uint32_t source, uint32_t id)
@@ -124,8 +97,9 @@ static int open_old(const struct es_mirror *m, struct es_stream *s, struct es_er
 
 static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *err)
 {
-    const struct es_owner owner = owner_of(&m->config->sources[s->source]);
-    int r = walk_to(m->config, m->root, s->source, m->look, s->path, &s->place, err);
+    const struct es_owner owner = es_mirrored_owner(&m->config->sources[s->source]);
+    const struct es_temp_tag tag = es_temp_tag(m->config->name);
+    int r = es_mirrored_walk(m->config, m->root, s->source, m->look, s->path, &s->place, err);
 
     if (r == -EACCES && m->look) {
         s->unknown = true;
@@ -135,7 +109,7 @@ static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *
         return r;
     r = open_old(m, s, err);
     if (r == 0 && !m->look)
-        r = es_temp_create(&s->place, &owner, s->old, s->path, &s->temp, err);
+        r = es_temp_create(&s->place, &owner, s->old, tag.text, s->path, &s->temp, err);
     /* Hundreds may be under way: the place is walked to once more when it is published. */
     es_place_done(&s->place);
     return r;
@@ -267,12 +241,6 @@ static void describe(struct es_kept_file *file, const struct stat *st)
     file->modified_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
-static bool right_owner(const struct stat *st, const struct es_owner *owner)
-{
-    return (geteuid() != 0 || (st->st_uid == owner->uid && st->st_gid == owner->gid)) &&
-           (st->st_mode & 07777) == owner->mode;
-}
-
 static int set_time(int fd, int64_t ms, const char *path, struct es_err *err)
 {
     const struct timespec times[2] = {
@@ -288,14 +256,14 @@ static int settle(struct es_mirror *m, struct es_stream *s, enum es_file_state *
                   struct es_kept_file *file, struct es_err *err)
 {
     const struct es_source *from = &m->config->sources[s->source];
-    const struct es_owner owner = owner_of(from);
+    const struct es_owner owner = es_mirrored_owner(from);
     bool same = s->old >= 0 && !s->differs && s->st.st_size == s->at && s->st.st_nlink == 1;
     int64_t ms = s->object.modified_ms;
     int r = 0;
 
     *ret_state = s->unknown ? ES_FILE_UNKNOWN
-                 : same     ? (right_owner(&s->st, &owner) ? ES_FILE_SAME : ES_FILE_REPAIR)
-                            : (s->old < 0 ? ES_FILE_CREATE : ES_FILE_UPDATE);
+                 : same ? (es_mirrored_right_owner(&s->st, &owner) ? ES_FILE_SAME : ES_FILE_REPAIR)
+                        : (s->old < 0 ? ES_FILE_CREATE : ES_FILE_UPDATE);
     file->owner = owner;
     if (m->look)
         return 0;
@@ -303,6 +271,8 @@ static int settle(struct es_mirror *m, struct es_stream *s, enum es_file_state *
         *ret_state = ES_FILE_UPDATE;
     if (same && ms >= 0)
         r = set_time(s->old, ms, s->path, err);
+    if (r == 0 && same && ms >= 0 && fsync(s->old) < 0)
+        r = es_write_failed(s->path, errno, "fsync", err);
     if (same) {
         if (r == 0 && fstat(s->old, &s->st) < 0)
             return es_write_failed(s->path, errno, "stat", err);
@@ -353,8 +323,8 @@ static void abandon(struct es_mirror *m, const struct es_kept_file *file)
     ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
     struct es_err ignored;
 
-    if (file->temp.len > 0 && walk_to(m->config, m->root, file->source, true,
-                                      es_buf_str(&file->path), &place, &ignored) == 0)
+    if (file->temp.len > 0 && es_mirrored_walk(m->config, m->root, file->source, true,
+                                               es_buf_str(&file->path), &place, &ignored) == 0)
         unlinkat(place.dir, es_buf_str(&file->temp), 0);
 }
 
@@ -410,7 +380,7 @@ int es_mirror_same(struct es_mirror *m, const struct es_kept_file *known, uint32
     if (!file)
         return es_nomem(err);
     file->source = source;
-    file->owner = owner_of(&m->config->sources[source]);
+    file->owner = es_mirrored_owner(&m->config->sources[source]);
     file->device = known->device;
     file->inode = known->inode;
     file->size = known->size;
@@ -423,133 +393,6 @@ int es_mirror_same(struct es_mirror *m, const struct es_kept_file *known, uint32
     file->object = *object;
     *object = (struct es_kept_object){0};
     return es_mirror_tell(m, source, es_buf_str(&file->path), ES_FILE_SAME) < 0 ? es_nomem(err) : 0;
-}
-
-/* The same file: inode, size and time as the manifest says. */
-static bool is_file(const struct stat *st, const struct es_kept_file *file)
-{
-    return S_ISREG(st->st_mode) && st->st_nlink == 1 && st->st_dev == file->device &&
-           st->st_ino == file->inode && st->st_size == file->size &&
-           (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == file->modified_ns;
-}
-
-bool es_mirror_holds(const struct es_config *config, const char *root, uint32_t source,
-                     const struct es_kept_file *file, int64_t published_ms)
-{
-    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
-    struct es_err ignored;
-    struct stat st;
-
-    if (walk_to(config, root, source, true, es_buf_str(&file->path), &place, &ignored) != 0 ||
-        fstatat(place.dir, place.base, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return false;
-    return is_file(&st, file) &&
-           (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 <= published_ms;
-}
-
-static int repair(const struct es_place *place, const struct es_kept_file *file, bool *ret_repaired,
-                  struct es_report *report, struct es_err *err)
-{
-    const char *path = es_buf_str(&file->path);
-    ES_CLEANUP(es_close)
-    int fd = openat(place->dir, place->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat st;
-    int r;
-
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return es_write_failed(path, errno, "open", err);
-    if (!is_file(&st, file) || right_owner(&st, &file->owner))
-        return 0;
-    r = es_give_owner(fd, &file->owner, path, err);
-    if (r == 0 && fchmod(fd, file->owner.mode) < 0)
-        r = es_write_failed(path, errno, "chmod", err);
-    if (r == 0) {
-        *ret_repaired = true;
-        es_report_add(report, ES_LEVEL_NOTICE, "%s: owner or mode was wrong: repaired", path);
-    }
-    return r;
-}
-
-/* A planted file must not be put in place: the staged one is known by its inode and owner. */
-static int publish(const struct es_place *place, const struct es_kept_file *file,
-                   struct es_err *err)
-{
-    const char *path = es_buf_str(&file->path), *name = es_buf_str(&file->temp);
-    struct stat st;
-
-    if (fstatat(place->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_file(&st, file))
-        return 0; /* published already, or gone: the next fetch brings it */
-    if (geteuid() == 0 && st.st_uid != file->owner.uid)
-        return 0;
-    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
-        return es_not_a_file(path, st.st_mode, err);
-    if (renameat(place->dir, name, place->dir, place->base) < 0)
-        return es_write_failed(path, errno, "rename", err);
-    return es_sync_directory(place->dir, path, err);
-}
-
-/* Only what is still as this program wrote it. */
-static void prune(const struct es_place *place, const struct es_kept_file *file)
-{
-    struct stat st;
-
-    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_file(&st, file))
-        unlinkat(place->dir, place->base, 0);
-}
-
-/* What is gone from one bucket says nothing of another, and where prune has come since, what the
- * source has now must be seen first: the commit then names what is gone. */
-static bool may_prune(const struct es_source *source, const struct es_kept_source *kept)
-{
-    ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
-
-    return source->mirror.prune && es_put_value(&configured, source->table) == 0 &&
-           es_buf_equal(&configured, &kept->configured);
-}
-
-static const struct es_source *mirror_source(const struct es_config *config,
-                                             const struct es_manifest *set,
-                                             const struct es_kept_file *file, uint32_t *ret)
-{
-    const struct es_buf *name = &set->sources[file->source].name;
-
-    for (uint32_t i = 0; i < config->n_sources; i++)
-        if (config->sources[i].mirrors && es_buf_is(name, config->sources[i].name)) {
-            *ret = i;
-            return &config->sources[i];
-        }
-    return NULL;
-}
-
-int es_mirror_publish(const struct es_config *config, const char *root,
-                      const struct es_manifest *set, bool *ret_repaired, struct es_report *report,
-                      struct es_err *err)
-{
-    for (size_t i = 0; i < set->n_files; i++) {
-        const struct es_kept_file *file = &set->files[i];
-        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
-        uint32_t number;
-        const struct es_source *source = mirror_source(config, set, file, &number);
-        int r;
-
-        /* Only what the configuration still names. */
-        if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
-            continue;
-        r = walk_to(config, root, number, false, es_buf_str(&file->path), &place, err);
-        if (r < 0)
-            return r;
-        if (file->gone)
-            prune(&place, file);
-        else if (file->temp.len > 0)
-            r = publish(&place, file, err);
-        if (r == 0 && !file->gone)
-            r = repair(&place, file, ret_repaired, report, err);
-        if (r == -ENOENT)
-            r = 0;
-        if (r < 0)
-            return r;
-    }
-    return 0;
 }
 
 void es_mirror_forget(struct es_mirror *m, uint32_t source)

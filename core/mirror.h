@@ -1,8 +1,7 @@
 /* Mirrored files on their way to disk.
  *
  * The worker streams a file; its bytes go at once into a temporary file beside the target and are
- * compared with what is there. Nothing is published before the whole set is: es_mirror_publish()
- * renames, from the manifest alone, so that the next run can complete what a killed one began.
+ * compared with what is there. Nothing is published before the whole set is: see mirrored.h.
  */
 #ifndef ENVSYNC_CORE_MIRROR_H
 #define ENVSYNC_CORE_MIRROR_H
@@ -64,15 +63,5 @@ bool es_mirror_has(const struct es_mirror *mirror, const struct es_buf *path);
 /* Adds what became of a path. -ENOMEM. */
 int es_mirror_tell(struct es_mirror *mirror, uint32_t source, const char *path,
                    enum es_file_state state);
-
-/* Is the file on disk still the one that the manifest means? `published_ms`: when the set was; a
- * file whose inode was changed later counts for nothing. */
-bool es_mirror_holds(const struct es_config *config, const char *root, uint32_t source,
-                     const struct es_kept_file *file, int64_t published_ms);
-
-/* Puts staged files in their places, repairs owners and modes, and removes those of `gone`. */
-int es_mirror_publish(const struct es_config *config, const char *root,
-                      const struct es_manifest *set, bool *ret_repaired, struct es_report *report,
-                      struct es_err *err);
 
 #endif

@@ -1,6 +1,8 @@
 /* See previous.h. */
 #include "previous.h"
 
+#include "mirrored.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,10 +62,15 @@ static int load_files(const struct es_config *config, const char *root,
         return -ENOMEM;
     for (size_t i = 0; i < store->set.n_files; i++) {
         const struct es_kept_file *file = &store->set.files[i];
+        int64_t changed_ms;
 
-        if (file->source == number && !file->gone &&
-            es_mirror_holds(config, root, source, file, store->published_ms))
-            before->files[before->n_files++] = file;
+        if (file->source != number || file->gone)
+            continue;
+        if (es_mirrored_holds(config, root, source, file, &changed_ms))
+            before->files[before->n_files++] =
+                (struct es_known_file){.kept = file, .sure = changed_ms <= store->published_ms};
+        else
+            before->lost = file;
     }
     return 0;
 }

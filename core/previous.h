@@ -4,15 +4,21 @@
 #define ENVSYNC_CORE_PREVIOUS_H
 
 #include "commit/store.h"
-#include "mirror.h"
+
+/* A mirrored file that is still the one that the set means. */
+struct es_known_file {
+    const struct es_kept_file *kept;
+    bool sure; /* nobody has touched it since: it need not be fetched to know what is in it */
+};
 
 struct es_before {
     const struct es_kept_source *kept; /* NULL: nothing is known of this source */
     struct es_record *records;         /* in order of rank */
     size_t n;
-    int64_t fetched_ms;                /* since 1970 */
-    const struct es_kept_file **files; /* mirrored, and still on disk as they were */
+    int64_t fetched_ms;          /* since 1970 */
+    struct es_known_file *files; /* mirrored, and still in their places */
     size_t n_files;
+    const struct es_kept_file *lost; /* one that is not, or NULL */
 };
 
 struct es_previous {

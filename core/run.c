@@ -3,6 +3,7 @@
 
 #include "keep.h"
 #include "lock.h"
+#include "mirrored.h"
 #include "rest.h"
 
 #include <errno.h>
@@ -21,7 +22,8 @@ static const struct es_output *output_of(const struct es_config *config,
 }
 
 static int republish_output(struct es_run *run, const struct es_run_options *options, size_t number,
-                            struct es_report *report, struct es_err *err)
+                            struct es_publishing *publishing, struct es_report *report,
+                            struct es_err *err)
 {
     const struct es_kept_output *kept = &run->memory.store.set.outputs[number];
     const struct es_output *output = output_of(&run->config, kept);
@@ -48,6 +50,10 @@ static int republish_output(struct es_run *run, const struct es_run_options *opt
                                                        : "put back from the last set");
     if (r == 0)
         run->restored[output - run->config.outputs] = target.state;
+    if (r == 0 && target.state != ES_TARGET_SAME && publishing->state >= 0) {
+        r = es_sync_directory(publishing->state, "state", err);
+        publishing->state = -1;
+    }
     if (r == 0)
         r = es_target_stage(&target, err);
     return r == 0 ? es_target_publish(&target, err) : r;
@@ -56,16 +62,20 @@ static int republish_output(struct es_run *run, const struct es_run_options *opt
 static int republish(struct es_run *run, const struct es_run_options *options,
                      struct es_report *report, struct es_err *err)
 {
+    /* A run that was killed right behind the rename of `current` has not synced it. */
+    struct es_publishing publishing = {.state = es_store_directory(&run->memory.store)};
     int r = 0;
 
     run->restored = calloc(run->config.n_outputs + 1, sizeof *run->restored);
     if (!run->restored)
         return es_nomem(err);
     for (size_t i = 0; r == 0 && i < run->memory.store.set.n_outputs; i++)
-        r = republish_output(run, options, i, report, err);
+        r = republish_output(run, options, i, &publishing, report, err);
     if (r == 0)
-        r = es_mirror_publish(&run->config, options->root, &run->memory.store.set, &run->repaired,
-                              report, err);
+        r = es_mirrored_publish(&run->config, options->root, &run->memory.store.set, &publishing,
+                                report, err);
+    run->repaired = publishing.repaired;
+    run->missing = publishing.missing != NULL;
     if (r < 0)
         es_context(err, "output");
     return r;
@@ -77,7 +87,7 @@ static bool is_fresh(const struct es_run *run)
 {
     int64_t age = es_now_ms() - run->memory.store.succeeded_ms;
 
-    return run->config.fresh_for > 0 && age >= 0 && age < run->config.fresh_for &&
+    return run->config.fresh_for > 0 && age >= 0 && age < run->config.fresh_for && !run->missing &&
            run->memory.store.set.complete && es_set_is_of(&run->config, &run->memory.store);
 }
 
@@ -140,6 +150,11 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
         return roll_back(run, options, report, err);
     if (r == 0 && run->memory.store.usable)
         r = republish(run, options, report, err);
+    /* Whatever is staged now is nobody's. */
+    if (r == 0 && !es_lock_is_clean(run->lock)) {
+        es_mirrored_sweep(&run->config, options->root);
+        r = es_lock_set_clean(run->lock, true, err);
+    }
     if (r < 0)
         return r;
     run->end = run->memory.store.usable && run->memory.store.held      ? ES_RUN_HELD
@@ -234,7 +249,7 @@ static int gone_from(const struct es_run *run, const char *root, const struct es
     if (source < 0 || run->fetched.states[source] != ES_SOURCE_GIVEN ||
         !is_base(&run->config.sources[source], &run->fetched.sources[source], was) ||
         es_mirror_has(&run->fetched.mirror, &file->path) ||
-        !es_mirror_holds(&run->config, root, (uint32_t)source, file, INT64_MAX))
+        !es_mirrored_holds(&run->config, root, (uint32_t)source, file, NULL))
         return -1;
     return source;
 }
@@ -276,6 +291,14 @@ static int merge(struct es_run *run, const struct es_run_options *options, struc
     return r;
 }
 
+static bool mirrors(const struct es_config *config)
+{
+    for (size_t i = 0; i < config->n_sources; i++)
+        if (config->sources[i].mirrors)
+            return true;
+    return false;
+}
+
 int es_run(struct es_run *run, const struct es_run_options *options, struct es_report *report,
            struct es_err *err)
 {
@@ -284,7 +307,10 @@ int es_run(struct es_run *run, const struct es_run_options *options, struct es_r
 
     if (r < 0 || run->end != ES_RUN_DONE)
         return r;
-    r = es_memory_names(&run->config, &run->memory.store, &run->own_names, err);
+    if (!options->dry && mirrors(&run->config))
+        r = es_lock_set_clean(run->lock, false, err);
+    if (r == 0)
+        r = es_memory_names(&run->config, &run->memory.store, &run->own_names, err);
     if (r == 0)
         r = fetch(run, options, report, err);
     if (r == 0 && !options->dry)
@@ -294,6 +320,8 @@ int es_run(struct es_run *run, const struct es_run_options *options, struct es_r
     if (r == 0 && !options->dry)
         r = es_keep(run, options, texts, report, err);
     es_keep_done(texts, run->config.n_sources);
+    if (r == 0 && !options->dry && mirrors(&run->config))
+        r = es_lock_set_clean(run->lock, true, err);
     return r;
 }
 

@@ -47,6 +47,7 @@ struct es_run {
     int *gone;                      /* by file of the last set: who gives it no more, or -1 */
     bool differs;                   /* outputs or mirrored files */
     bool repaired;                  /* mirrored files had a wrong owner or mode */
+    bool missing;                   /* a mirrored file of the present set is not in its place */
 };
 #define ES_RUN_INIT                                                                                \
     {                                                                                              \

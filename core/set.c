@@ -108,6 +108,7 @@ void es_set_sweep(const struct es_config *config, const char *root)
         ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
 
         survey(&g, config, &config->outputs[i], root, true);
+        g.walk.sweep = true;
         if (es_walk_to(&g.walk, config->outputs[i].path, &place, &ignored) == 0)
             es_temp_sweep(&place, NULL);
     }

@@ -281,17 +281,35 @@ static int rename_new(int dir, const char *from, const char *to)
     return r < 0 && (errno == EINVAL || errno == ENOSYS) ? renameat(dir, from, dir, to) : r;
 }
 
+#define NEW_MARK ".envsync-new"
+
+static int new_name(const struct walker *w, const char *component, char name[NAME_MAX + 1],
+                    struct es_err *err)
+{
+    if ((size_t)snprintf(name, NAME_MAX + 1, ".%s" NEW_MARK, component) > NAME_MAX)
+        return fail(w, ENAMETOOLONG, err, component);
+    return 0;
+}
+
+bool es_walk_is_new(const char *name)
+{
+    size_t len = strlen(name), mark = strlen(NEW_MARK);
+
+    return name[0] == '.' && len > mark + 1 && strcmp(name + len - mark, NEW_MARK) == 0;
+}
+
 /* Made under another name and renamed when it is ready: one that a kill left half-way would keep
  * its first mode for ever, since what is there is taken as the administrator's. The name is always
  * the same one, so the next run goes on with what a killed one left. */
 static int make(struct walker *w, const struct es_make *how, const char *component,
                 struct es_err *err)
 {
-    int top = w->fds[w->n - 1], r;
+    int top = w->fds[w->n - 1];
     char temp[NAME_MAX + 1];
+    int r = new_name(w, component, temp, err);
 
-    if ((size_t)snprintf(temp, sizeof temp, ".%s.envsync-new", component) >= sizeof temp)
-        return fail(w, ENAMETOOLONG, err, component);
+    if (r < 0)
+        return r;
     if (mkdirat(top, temp, 0700) < 0 && errno != EEXIST)
         return fail(w, errno, err, component);
     r = furnish(w, temp, how, component, err);
@@ -308,6 +326,7 @@ static int step(struct walker *w, const char *component, struct es_err *err)
 {
     ES_CLEANUP(es_close) int fd = -1;
     int top = w->fds[w->n - 1], r;
+    char temp[NAME_MAX + 1];
     const struct es_make *how;
     struct stat st;
 
@@ -321,13 +340,19 @@ static int step(struct walker *w, const char *component, struct es_err *err)
     how = fd < 0 && errno == ENOENT ? may_make(w) : NULL;
     if (how && w->below_app)
         return fail_below_app(w, err);
-    if (how && w->walk->dry)
+    if (how && w->walk->dry) {
+        if (w->walk->sweep && new_name(w, component, temp, err) == 0)
+            unlinkat(top, temp, AT_REMOVEDIR);
         return 1;
-    if (how) {
+    }
+    /* A run of another configuration may sweep it away before it has its name. */
+    for (unsigned tries = 0; how && fd < 0 && tries < 10; tries++) {
         r = make(w, how, component, err);
         if (r < 0)
             return r;
         fd = openat(top, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno != ENOENT)
+            break;
     }
     if (fd < 0 || fstat(fd, &st) < 0)
         return fail(w, errno, err, component);

@@ -33,6 +33,7 @@ struct es_walk {
     const uid_t *app; /* owners that the last directory may have besides, ends with (uid_t)-1 */
     const struct es_make *make; /* ends with a NULL path, or NULL */
     bool dry;                   /* make nothing: es_walk_to() then returns 1 */
+    bool sweep;                 /* remove a directory that a killed run was about to make */
     enum es_class missing; /* class of an absent directory: ES_ABSENT for sources, else ES_OUTPUT */
 };
 
@@ -48,6 +49,9 @@ void es_place_done(struct es_place *place);
  * directory in ret, where a dry walk came to one that would be made. */
 int es_walk_to(const struct es_walk *walk, const char *path, struct es_place *ret,
                struct es_err *err);
+
+/* A name that a directory has while it is made? */
+bool es_walk_is_new(const char *name);
 
 /* Opens a source, also through a link as its last component: a regular file, read-only. Returns
  * the descriptor, or -ENOENT (ES_ABSENT), -EISDIR (it is a directory), -EINVAL (ES_INVALID: no

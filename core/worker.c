@@ -221,7 +221,8 @@ static int add_before(struct es_value *table, const struct es_before *before)
     for (size_t i = 0; r == 0 && i < before->kept->n_objects; i++)
         r = add_known(&entry->value, &before->kept->objects[i], false);
     for (size_t i = 0; r == 0 && i < before->n_files; i++)
-        r = add_known(&entry->value, &before->files[i]->object, true);
+        if (before->files[i].sure)
+            r = add_known(&entry->value, &before->files[i].kept->object, true);
     return r;
 }
 

@@ -122,7 +122,7 @@ int es_target_stage(struct es_target *t, struct es_err *err)
 
     if ((t->state != ES_TARGET_CREATE && t->state != ES_TARGET_UPDATE) || t->temp.name[0] != '\0')
         return 0;
-    r = es_temp_create(&t->place, &t->wanted->owner, t->old, path, &t->temp, err);
+    r = es_temp_create(&t->place, &t->wanted->owner, t->old, NULL, path, &t->temp, err);
     if (r == 0)
         r = es_temp_write(&t->temp, t->wanted->data, t->wanted->len, path, err);
     return r == 0 ? es_temp_seal(&t->temp, t->wanted->owner.mode, path, err) : r;

@@ -151,6 +151,11 @@ static enum es_half pointer_half(const struct es_store *store)
     return store->halves[ES_HALF_DISK].dir >= 0 ? ES_HALF_DISK : ES_HALF_RUN;
 }
 
+int es_store_directory(const struct es_store *store)
+{
+    return store->halves[pointer_half(store)].dir;
+}
+
 /* Takes the sum off. */
 static int unseal(const char *id, const char *name, struct es_buf *text, struct es_err *err)
 {
@@ -407,7 +412,7 @@ static int put_file(int dir, const char *name, const void *data, size_t len,
     int r;
 
     snprintf(place.base, sizeof place.base, "%s", name);
-    r = es_temp_create(&place, &owner, -1, name, &temp, err);
+    r = es_temp_create(&place, &owner, -1, NULL, name, &temp, err);
     if (r == 0)
         r = es_temp_write(&temp, data, len, name, err);
     if (r == 0 && seal)

@@ -63,6 +63,9 @@ struct es_store_name es_output_file(size_t number);
 /* The manifest of a generation. 0, -ENOENT where it cannot be had, -ENOMEM. */
 int es_store_manifest(const struct es_store *store, const char *id, struct es_manifest *ret);
 
+/* The directory of `current`. */
+int es_store_directory(const struct es_store *store);
+
 /* A file of a generation. -ENOENT where it is not there, -EBADMSG where it is damaged. ret_ms: its
  * time, or NULL. */
 int es_store_read(const struct es_store *store, const char *id, enum es_half half, const char *name,

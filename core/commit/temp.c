@@ -14,7 +14,8 @@
 
 /* ".BASE.envsync-" and eleven random characters. */
 #define TEMP_MARK ".envsync-"
-enum { TEMP_RANDOM = 11 };
+static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+enum { TEMP_RANDOM = 11, N_LETTERS = sizeof letters - 1 };
 
 int es_write_failed(const char *path, int errnum, const char *what, struct es_err *err)
 {
@@ -41,18 +42,40 @@ bool es_temp_name(const char *name)
            strncmp(name + len - tail, TEMP_MARK, strlen(TEMP_MARK)) == 0;
 }
 
+static uint32_t sum_of(const char *text)
+{
+    uint32_t sum = 2166136261u; /* FNV-1a */
+
+    for (const char *p = text; *p; p++)
+        sum = (sum ^ (unsigned char)*p) * 16777619u;
+    return sum;
+}
+
+struct es_temp_tag es_temp_tag(const char *name)
+{
+    struct es_temp_tag tag = {0};
+    uint32_t sum = sum_of(name);
+
+    for (size_t i = 0; i < ES_TEMP_TAG; i++, sum /= N_LETTERS)
+        tag.text[i] = letters[sum % N_LETTERS];
+    return tag;
+}
+
+bool es_temp_has_tag(const char *name, const char *tag)
+{
+    return es_temp_name(name) && strncmp(name + strlen(name) - TEMP_RANDOM, tag, strlen(tag)) == 0;
+}
+
 /* ".BASE.envsync-". Of a long name only as much as leaves room, and a sum of the whole: what
  * sweeping takes for this target's own must never be a sibling's that is still being written. */
 static size_t mark_of(const char *base, char mark[NAME_MAX + 1])
 {
     int len = (int)strlen(base), room = NAME_MAX - 1 - (int)strlen(TEMP_MARK) - TEMP_RANDOM;
-    uint32_t sum = 2166136261u; /* FNV-1a */
 
     if (len <= room)
         return (size_t)snprintf(mark, NAME_MAX + 1, ".%.*s" TEMP_MARK, room, base);
-    for (const char *p = base; *p; p++)
-        sum = (sum ^ (unsigned char)*p) * 16777619u;
-    return (size_t)snprintf(mark, NAME_MAX + 1, ".%.*s%08x" TEMP_MARK, room - 8, base, sum);
+    return (size_t)snprintf(mark, NAME_MAX + 1, ".%.*s%08x" TEMP_MARK, room - 8, base,
+                            sum_of(base));
 }
 
 static bool is_temp_of(const char *name, const char *base)
@@ -112,9 +135,9 @@ static void copy_label(int old, int fd)
         (void)!fsetxattr(fd, "security.selinux", label, (size_t)n, 0);
 }
 
-static int make(struct es_temp *temp, const char *path, struct es_err *err)
+static int make(struct es_temp *temp, const char *tag, const char *path, struct es_err *err)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    size_t tagged = tag ? strlen(tag) : 0;
     unsigned char random[TEMP_RANDOM];
     char name[NAME_MAX + 1];
 
@@ -124,7 +147,7 @@ static int make(struct es_temp *temp, const char *path, struct es_err *err)
         if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
             return es_write_failed(path, errno, "random name", err);
         for (size_t i = 0; i < TEMP_RANDOM; i++)
-            name[n++] = letters[random[i] % (sizeof letters - 1)];
+            name[n++] = i < tagged ? tag[i] : letters[random[i] % N_LETTERS];
         name[n] = '\0';
         temp->fd =
             openat(temp->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -140,7 +163,7 @@ static int make(struct es_temp *temp, const char *path, struct es_err *err)
 
 /* Owner before content, mode last: at no time may somebody read who shall not. */
 int es_temp_create(const struct es_place *place, const struct es_owner *owner, int old,
-                   const char *path, struct es_temp *ret, struct es_err *err)
+                   const char *tag, const char *path, struct es_temp *ret, struct es_err *err)
 {
     ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
     int r;
@@ -149,7 +172,7 @@ int es_temp_create(const struct es_place *place, const struct es_owner *owner, i
     temp.dir = fcntl(place->dir, F_DUPFD_CLOEXEC, 3);
     if (temp.dir < 0)
         return es_write_failed(path, errno, "directory", err);
-    r = make(&temp, path, err);
+    r = make(&temp, tag, path, err);
     if (r < 0)
         return r;
     copy_label(old, temp.fd);

@@ -30,9 +30,10 @@ struct es_temp {
         .dir = -1, .fd = -1                                                                        \
     }
 
-/* `path` is for messages. `old` is the file that will be replaced, for its label, or -1. */
+/* `path` is for messages. `old` is the file that will be replaced, for its label, or -1. `tag` is
+ * part of the name, or NULL. */
 int es_temp_create(const struct es_place *place, const struct es_owner *owner, int old,
-                   const char *path, struct es_temp *ret, struct es_err *err);
+                   const char *tag, const char *path, struct es_temp *ret, struct es_err *err);
 int es_temp_write(struct es_temp *temp, const void *data, size_t len, const char *path,
                   struct es_err *err);
 int es_temp_seal(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err);
@@ -46,6 +47,15 @@ void es_temp_sweep(const struct es_place *place, const char *keep);
 
 /* True for a name that es_temp_create() could have made, of any target. */
 bool es_temp_name(const char *name);
+
+/* Where nobody knows the targets any more, the name of a temporary file tells whose it is: of which
+ * configuration. */
+enum { ES_TEMP_TAG = 4 };
+struct es_temp_tag {
+    char text[ES_TEMP_TAG + 1];
+};
+struct es_temp_tag es_temp_tag(const char *name);
+bool es_temp_has_tag(const char *name, const char *tag);
 
 /* fchown() where there are the rights to; the missing capability is named. */
 int es_give_owner(int fd, const struct es_owner *owner, const char *path, struct es_err *err);

@@ -315,6 +315,38 @@ def test_prune_that_comes_with_another_bucket_removes_nothing_of_the_old_one(s3,
     assert result.rc == 0 and set(s3.files) == {"a", "b"}, result
 
 
+OBJECTS = {"a.pem": {"text": "a1"}, "b.pem": {"text": "b1"}}
+
+
+@pytest.mark.parametrize("what", ["removed", "replaced"])
+def test_last_good_counts_only_with_every_mirrored_file_in_its_place(s3, gateway, what):
+    """No second copy of them is kept: what is not there cannot be put back."""
+    options = MIRROR + 'on_unavailable = "last-good"\n'
+    fill(gateway, OBJECTS)
+    s3.ok(options)
+    gateway.faults({"action": "error", "status": 503, "code": "SlowDown"})
+    assert "last good values" in s3.ok(options, "--deadline", "1s").err
+    s3.path("a.pem").unlink() if what == "removed" else s3.path("a.pem").write_text("a0")
+    result = s3(options, "--deadline", "1s")
+    assert result.rc == 69 and "/etc/foo/a.pem is not as it was mirrored" in result.err
+    gateway.faults()
+    s3.ok(options)
+    assert s3.files == {"a.pem": b"a1", "b.pem": b"b1"}
+
+
+def test_a_set_without_one_of_its_mirrored_files_is_not_fresh(s3, gateway):
+    fill(gateway, OBJECTS)
+    config = SETTINGS.replace("deadline", 'fresh_for = "1h"\ndeadline').replace("{options}", MIRROR)
+    for expected in 1, 0, 1:
+        gateway.forget()
+        s3.envsync.ok("sync", "-c", s3.scratch.config(config), "--root", s3.scratch.root,
+                      env=gateway.environment())  # fmt: skip
+        assert len(gateway.requests(operation="ListObjectsV2")) == expected
+        if expected == 0:
+            s3.path("b.pem").unlink()
+    assert s3.files == {"a.pem": b"a1", "b.pem": b"b1"}
+
+
 def test_an_empty_listing_before_a_prune_is_66_and_removes_nothing(s3, gateway):
     fill(gateway, {"a": "1"})
     s3.ok(MIRROR + "prune = true")

@@ -106,6 +106,24 @@ static void a_state_directory_that_others_may_write_is_denied(void **state)
     assert_int_equal(err.class, ES_DENIED);
 }
 
+static void it_remembers_whether_a_run_has_ended_clean(void **state)
+{
+    struct dir *dir = *state;
+    struct es_err err;
+    int fd = lock(dir, "demo", 1000, NULL, NULL, &err);
+
+    assert_false(es_lock_is_clean(fd)); /* nobody knows */
+    assert_int_equal(es_lock_set_clean(fd, true, &err), 0);
+    assert_true(es_lock_is_clean(fd));
+    assert_int_equal(es_lock_set_clean(fd, true, &err), 0);
+    close(fd);
+    fd = lock(dir, "demo", 1000, NULL, NULL, &err);
+    assert_true(es_lock_is_clean(fd));
+    assert_int_equal(es_lock_set_clean(fd, false, &err), 0);
+    assert_false(es_lock_is_clean(fd));
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +132,7 @@ int main(void)
         test_in_dir(another_name_is_another_lock),
         test_in_dir(it_is_taken_as_soon_as_it_is_free),
         test_in_dir(a_planted_link_is_not_followed),
+        test_in_dir(it_remembers_whether_a_run_has_ended_clean),
         test_in_dir(a_state_directory_that_others_may_write_is_denied),
     };
 

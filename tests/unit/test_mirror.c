@@ -2,6 +2,7 @@
 #include "core_case.h"
 
 #include "core/mirror.h"
+#include "core/mirrored.h"
 #include "envsync/limits.h"
 
 #include <dirent.h>
@@ -17,7 +18,7 @@ struct fixture {
     struct es_mirror mirror;
     struct es_manifest set;
     struct es_report report;
-    bool repaired;
+    struct es_publishing publishing;
     struct es_err err;
 };
 
@@ -96,7 +97,9 @@ static void take_set(struct fixture *f)
 
 static void publish(struct fixture *f)
 {
-    if (es_mirror_publish(&f->config, f->dir->path, &f->set, &f->repaired, &f->report, &f->err) < 0)
+    f->publishing = (struct es_publishing){.state = -1};
+    if (es_mirrored_publish(&f->config, f->dir->path, &f->set, &f->publishing, &f->report,
+                            &f->err) < 0)
         fail_msg("%s", f->err.msg);
 }
 
@@ -289,6 +292,7 @@ static void a_planted_file_of_another_inode_is_not_published(void **state)
     assert_int_equal(rename(in(*state, temp), aside), 0);
     put_bytes(in(*state, temp), "bad", 3, 0640);
     publish(&f);
+    assert_ptr_equal(f.publishing.missing, &f.set.files[0]);
     assert_file(in(*state, HELD "a"), "old");
     assert_int_equal(unlink(in(*state, temp)), 0);
     assert_int_equal(symlink(aside, in(*state, temp)), 0);
@@ -308,6 +312,79 @@ static void a_staged_file_that_was_changed_is_not_published(void **state)
     put_bytes(in(*state, temp), "bad", 3, 0640);
     publish(&f);
     assert_false(exists(in(*state, HELD "a")));
+}
+
+/* What is staged must not get lost in silence: neither here nor where it was put in its place. */
+static void a_file_that_is_neither_staged_nor_in_its_place_is_missing(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+    char temp[200];
+
+    begin_run(&f, false);
+    give_file(&f, "a", "one");
+    give_file(&f, "b", "two");
+    take_set(&f);
+    snprintf(temp, sizeof temp, HELD "%s", es_buf_str(&f.set.files[1].temp));
+    assert_int_equal(unlink(in(*state, temp)), 0);
+    publish(&f);
+    assert_ptr_equal(f.publishing.missing, &f.set.files[1]);
+    assert_file(in(*state, HELD "a"), "one");
+    put_bytes(in(*state, HELD "b"), "two", 3, 0640);
+    publish(&f);
+    assert_non_null(f.publishing.missing); /* the same bytes, but who knows */
+    mirror_one(&f, "b", "two");
+    assert_null(f.publishing.missing);
+}
+
+static void the_commit_is_durable_before_anything_is_put_in_its_place(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+    struct es_publishing publishing = {.state = open("/dev/null", O_RDONLY)};
+
+    begin_run(&f, false);
+    give_file(&f, "a", "one");
+    take_set(&f);
+    assert_true(
+        es_mirrored_publish(&f.config, f.dir->path, &f.set, &publishing, &f.report, &f.err) < 0);
+    assert_false(exists(in(*state, HELD "a")));
+    close(publishing.state);
+    publish(&f);
+    publishing = (struct es_publishing){.state = open("/dev/null", O_RDONLY)};
+    assert_int_equal(
+        es_mirrored_publish(&f.config, f.dir->path, &f.set, &publishing, &f.report, &f.err),
+        0); /* nothing to put there: nothing to sync */
+    close(publishing.state);
+}
+
+static void what_a_killed_run_has_staged_is_swept_wherever_it_lies(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+    const struct es_temp_tag tag = es_temp_tag("demo"), other = es_temp_tag("demo-2");
+    char left[4][100];
+
+    mirror_one(&f, "deep/er/a", "one");
+    snprintf(left[0], sizeof left[0], HELD ".x.envsync-%sabcdefg", tag.text);
+    snprintf(left[1], sizeof left[1], HELD "deep/er/.y.envsync-%sabcdefg", tag.text);
+    snprintf(left[2], sizeof left[2], HELD "deep/.y.envsync-%sabcdefg", other.text);
+    snprintf(left[3], sizeof left[3], HELD "deep/.new.envsync-new");
+    for (size_t i = 0; i < 3; i++)
+        put_bytes(in(*state, left[i]), "left", 4, 0600);
+    assert_int_equal(mkdir(in(*state, left[3]), 0700), 0);
+    es_mirrored_sweep(&f.config, f.dir->path);
+    assert_false(exists(in(*state, left[0])) || exists(in(*state, left[1])));
+    assert_true(exists(in(*state, left[2]))); /* another configuration's */
+    assert_false(exists(in(*state, left[3])));
+    assert_file(in(*state, HELD "deep/er/a"), "one");
+}
+
+static void staged_names_tell_whose_they_are(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+
+    begin_run(&f, false);
+    give_file(&f, "a", "one");
+    assert_true(es_temp_has_tag(es_buf_str(&f.mirror.files[0].temp), es_temp_tag("demo").text));
+    assert_false(es_temp_has_tag(es_buf_str(&f.mirror.files[0].temp), es_temp_tag("demo-2").text));
 }
 
 static void the_place_of_an_output_is_refused(void **state)
@@ -459,7 +536,10 @@ static void what_the_configuration_no_longer_names_is_left_alone(void **state)
 
 static bool holds(struct fixture *f, int64_t published_ms)
 {
-    return es_mirror_holds(&f->config, f->dir->path, 0, &f->set.files[0], published_ms);
+    int64_t changed_ms;
+
+    return es_mirrored_holds(&f->config, f->dir->path, 0, &f->set.files[0], &changed_ms) &&
+           changed_ms <= published_ms;
 }
 
 static void a_file_is_held_while_nobody_has_changed_it(void **state)
@@ -534,6 +614,10 @@ int main(void)
         test_in_dir(a_dropped_file_may_be_begun_again),
         test_in_dir(a_planted_file_of_another_inode_is_not_published),
         test_in_dir(a_staged_file_that_was_changed_is_not_published),
+        test_in_dir(a_file_that_is_neither_staged_nor_in_its_place_is_missing),
+        test_in_dir(the_commit_is_durable_before_anything_is_put_in_its_place),
+        test_in_dir(what_a_killed_run_has_staged_is_swept_wherever_it_lies),
+        test_in_dir(staged_names_tell_whose_they_are),
         test_in_dir(the_place_of_an_output_is_refused),
         test_in_dir(a_path_that_could_lead_elsewhere_is_refused),
         test_in_dir(frames_that_cannot_be_are_refused),

@@ -32,7 +32,7 @@ static void create(struct dir *dir, mode_t mode, struct es_temp *ret)
     struct es_err err = {.msg = "nothing"};
 
     place_in(dir, "file", &place);
-    if (es_temp_create(&place, &owner, -1, "/file", ret, &err) < 0)
+    if (es_temp_create(&place, &owner, -1, NULL, "/file", ret, &err) < 0)
         fail_msg("%s", err.msg);
 }
 
@@ -145,7 +145,7 @@ static void two_long_names_that_differ_at_their_end_do_not_sweep_each_other(void
     one.base[NAME_MAX] = '\0';
     memcpy(other.base, one.base, sizeof one.base);
     other.base[NAME_MAX - 1] = 'y';
-    assert_int_equal(es_temp_create(&one, &owner, -1, "/file", &temp, &err), 0);
+    assert_int_equal(es_temp_create(&one, &owner, -1, NULL, "/file", &temp, &err), 0);
     assert_int_equal(strlen(temp.name), NAME_MAX);
     es_temp_sweep(&other, NULL);
     assert_int_equal(entries(*state), 1);
@@ -223,7 +223,7 @@ static void it_has_its_owner_before_it_has_content(void **state)
 
     NEEDS_ROOT();
     place_in(*state, "file", &place);
-    assert_int_equal(es_temp_create(&place, &owner, -1, "/file", &temp, &err), 0);
+    assert_int_equal(es_temp_create(&place, &owner, -1, NULL, "/file", &temp, &err), 0);
     assert_int_equal(fstat(temp.fd, &st), 0);
     assert_int_equal(st.st_uid, THE_APP);
     assert_int_equal(st.st_gid, STRANGER);

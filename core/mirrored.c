@@ -1,0 +1,292 @@
+/* See mirrored.h. The directories may be the app's: every name is looked at through the descriptor
+ * of its directory and never followed, and only what the manifest describes is renamed, repaired
+ * or removed. */
+#include "mirrored.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct es_owner es_mirrored_owner(const struct es_source *source)
+{
+    return (struct es_owner){
+        .uid = source->mirror_uid, .gid = source->mirror_gid, .mode = (mode_t)source->mirror.mode};
+}
+
+int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t number, bool dry,
+                     const char *path, struct es_place *ret, struct es_err *err)
+{
+    const struct es_source *source = &config->sources[number];
+    const struct es_make make[] = {
+        {source->mirror.dir, true, (mode_t)source->mirror.dir_mode, source->mirror_gid},
+        {config->etc_dir, true, 0750, config->gid},
+        {config->run_dir, true, 0750, config->gid},
+        {root ? "/etc" : NULL, false, 0755, 0},
+        {"/run", false, 0755, 0},
+        {0},
+    };
+    const uid_t app[] = {config->uid, source->mirror_uid ? source->mirror_uid : config->uid,
+                         (uid_t)-1};
+    const struct es_walk walk = {
+        .root = root, .check = true, .app = app, .make = make, .dry = dry, .missing = ES_OUTPUT};
+
+    return es_walk_to(&walk, path, ret, err);
+}
+
+bool es_mirrored_right_owner(const struct stat *st, const struct es_owner *owner)
+{
+    return (geteuid() != 0 || (st->st_uid == owner->uid && st->st_gid == owner->gid)) &&
+           (st->st_mode & 07777) == owner->mode;
+}
+
+/* The same file: inode, size and time as the manifest says. */
+static bool is_file(const struct stat *st, const struct es_kept_file *file)
+{
+    return S_ISREG(st->st_mode) && st->st_nlink == 1 && st->st_dev == file->device &&
+           st->st_ino == file->inode && st->st_size == file->size &&
+           (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == file->modified_ns;
+}
+
+bool es_mirrored_holds(const struct es_config *config, const char *root, uint32_t source,
+                       const struct es_kept_file *file, int64_t *ret_changed_ms)
+{
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    struct es_err ignored;
+    struct stat st;
+
+    if (es_mirrored_walk(config, root, source, true, es_buf_str(&file->path), &place, &ignored) !=
+            0 ||
+        fstatat(place.dir, place.base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_file(&st, file))
+        return false;
+    if (ret_changed_ms)
+        *ret_changed_ms = (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
+    return true;
+}
+
+/* ---- publishing ---- */
+
+/* The length of a path's directory. Files are in order of their paths. */
+static size_t directory_of(const struct es_kept_file *file)
+{
+    const char *path = es_buf_str(&file->path), *slash = strrchr(path, '/');
+
+    return slash ? (size_t)(slash - path) : 0;
+}
+
+static bool same_directory(const struct es_kept_file *a, const struct es_kept_file *b)
+{
+    return directory_of(a) == directory_of(b) &&
+           memcmp(es_buf_str(&a->path), es_buf_str(&b->path), directory_of(a)) == 0;
+}
+
+int es_mirrored_settle(const struct es_config *config, const char *root,
+                       const struct es_manifest *set, struct es_err *err)
+{
+    const struct es_kept_file *last = NULL;
+
+    for (size_t i = 0; i < set->n_files; i++) {
+        const struct es_kept_file *file = &set->files[i];
+        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+        int r;
+
+        if (!file->streamed || file->temp.len == 0 || (last && same_directory(last, file)))
+            continue;
+        r = es_mirrored_walk(config, root, file->source, false, es_buf_str(&file->path), &place,
+                             err);
+        if (r == 0)
+            r = es_sync_directory(place.dir, es_buf_str(&file->path), err);
+        if (r < 0)
+            return r;
+        last = file;
+    }
+    return 0;
+}
+
+/* 1: the file is in its place, with owner and mode; 0: something else is, or nothing. */
+static int repair(const struct es_place *place, const struct es_kept_file *file,
+                  struct es_publishing *publishing, struct es_report *report, struct es_err *err)
+{
+    const char *path = es_buf_str(&file->path);
+    ES_CLEANUP(es_close)
+    int fd = openat(place->dir, place->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    int r;
+
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return es_write_failed(path, errno, "open", err);
+    if (!is_file(&st, file))
+        return 0;
+    if (es_mirrored_right_owner(&st, &file->owner))
+        return 1;
+    r = es_give_owner(fd, &file->owner, path, err);
+    if (r == 0 && fchmod(fd, file->owner.mode) < 0)
+        r = es_write_failed(path, errno, "chmod", err);
+    if (r == 0 && fsync(fd) < 0)
+        r = es_write_failed(path, errno, "fsync", err);
+    if (r < 0)
+        return r;
+    publishing->repaired = true;
+    es_report_add(report, ES_LEVEL_NOTICE, "%s: owner or mode was wrong: repaired", path);
+    return 1;
+}
+
+/* A planted file must not be put in place: the staged one is known by its inode and owner. */
+static int publish(const struct es_place *place, const struct es_kept_file *file,
+                   struct es_publishing *publishing, struct es_err *err)
+{
+    const char *path = es_buf_str(&file->path), *name = es_buf_str(&file->temp);
+    struct stat st;
+    int r;
+
+    if (fstatat(place->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : es_write_failed(path, errno, "stat", err);
+    if (!is_file(&st, file) || (geteuid() == 0 && st.st_uid != file->owner.uid))
+        return 0;
+    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+        return es_not_a_file(path, st.st_mode, err);
+    if (publishing->state >= 0) {
+        r = es_sync_directory(publishing->state, "state", err);
+        if (r < 0)
+            return r;
+        publishing->state = -1;
+    }
+    if (renameat(place->dir, name, place->dir, place->base) < 0)
+        return es_write_failed(path, errno, "rename", err);
+    return es_sync_directory(place->dir, path, err);
+}
+
+/* Only what is still as this program wrote it. */
+static int prune(const struct es_place *place, const struct es_kept_file *file, struct es_err *err)
+{
+    const char *path = es_buf_str(&file->path);
+    struct stat st;
+
+    if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : es_write_failed(path, errno, "stat", err);
+    if (!is_file(&st, file))
+        return 0;
+    if (unlinkat(place->dir, place->base, 0) < 0 && errno != ENOENT)
+        return es_write_failed(path, errno, "remove", err);
+    return es_sync_directory(place->dir, path, err);
+}
+
+/* What is gone from one bucket says nothing of another, and where prune has come since, what the
+ * source has now must be seen first: the commit then names what is gone. */
+static bool may_prune(const struct es_source *source, const struct es_kept_source *kept)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
+
+    return source->mirror.prune && es_put_value(&configured, source->table) == 0 &&
+           es_buf_equal(&configured, &kept->configured);
+}
+
+static const struct es_source *mirror_source(const struct es_config *config,
+                                             const struct es_manifest *set,
+                                             const struct es_kept_file *file, uint32_t *ret)
+{
+    const struct es_buf *name = &set->sources[file->source].name;
+
+    for (uint32_t i = 0; i < config->n_sources; i++)
+        if (config->sources[i].mirrors && es_buf_is(name, config->sources[i].name)) {
+            *ret = i;
+            return &config->sources[i];
+        }
+    return NULL;
+}
+
+int es_mirrored_publish(const struct es_config *config, const char *root,
+                        const struct es_manifest *set, struct es_publishing *publishing,
+                        struct es_report *report, struct es_err *err)
+{
+    for (size_t i = 0; i < set->n_files; i++) {
+        const struct es_kept_file *file = &set->files[i];
+        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+        uint32_t number;
+        const struct es_source *source = mirror_source(config, set, file, &number);
+        int r;
+
+        /* Only what the configuration still names. */
+        if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
+            continue;
+        r = es_mirrored_walk(config, root, number, false, es_buf_str(&file->path), &place, err);
+        if (r == 0 && file->gone)
+            r = prune(&place, file, err);
+        else if (r == 0 && file->temp.len > 0)
+            r = publish(&place, file, publishing, err);
+        if (r == 0 && !file->gone) {
+            r = repair(&place, file, publishing, report, err);
+            if (r == 0)
+                publishing->missing = file;
+        }
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- sweeping ---- */
+
+/* One directory and what lies below it. Not below one of the app's: envsync never writes there. */
+static void sweep(int parent, const char *name, const char *tag, unsigned depth);
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+static void sweep_entry(int dir, const struct stat *st, const struct dirent *entry, const char *tag,
+                        unsigned depth)
+{
+    bool ours = es_temp_has_tag(entry->d_name, tag);
+    struct stat is;
+
+    if ((entry->d_type == DT_REG && !ours) || strcmp(entry->d_name, ".") == 0 ||
+        strcmp(entry->d_name, "..") == 0 ||
+        fstatat(dir, entry->d_name, &is, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    if (S_ISREG(is.st_mode) && ours)
+        unlinkat(dir, entry->d_name, 0);
+    else if (S_ISDIR(is.st_mode) && es_walk_is_new(entry->d_name))
+        unlinkat(dir, entry->d_name, AT_REMOVEDIR);
+    else if (S_ISDIR(is.st_mode) && is.st_dev == st->st_dev && depth < ES_WALK_DEPTH &&
+             (st->st_uid == 0 || st->st_uid == geteuid()))
+        sweep(dir, entry->d_name, tag, depth + 1);
+}
+
+static void sweep(int parent, const char *name, const char *tag, unsigned depth)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    struct stat st;
+
+    if (!dir) {
+        es_close(&fd);
+        return;
+    }
+    if (fstat(fd, &st) < 0)
+        return;
+    while ((entry = readdir(dir)))
+        sweep_entry(fd, &st, entry, tag, depth);
+}
+
+void es_mirrored_sweep(const struct es_config *config, const char *root)
+{
+    const struct es_temp_tag tag = es_temp_tag(config->name);
+    struct es_err ignored;
+
+    for (uint32_t i = 0; i < config->n_sources; i++) {
+        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+        const struct es_source *source = &config->sources[i];
+
+        if (source->mirrors &&
+            es_mirrored_walk(config, root, i, true, source->mirror.dir, &place, &ignored) == 0)
+            sweep(place.dir, place.base, tag.text, 0);
+    }
+}

@@ -1,0 +1,43 @@
+/* Mirrored files that a manifest names: whether they are in their places, and putting them there.
+ *
+ * Everything is done from the manifest alone, so that the next run can complete what a killed one
+ * began. A file is known by device, inode, size and time; it is never read.
+ */
+#ifndef ENVSYNC_CORE_MIRRORED_H
+#define ENVSYNC_CORE_MIRRORED_H
+
+#include "commit/manifest.h"
+#include "config.h"
+
+/* Walks to the directory of a mirrored file of a source, by its rules. `dry`: nothing is made. */
+int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t source, bool dry,
+                     const char *path, struct es_place *ret, struct es_err *err);
+struct es_owner es_mirrored_owner(const struct es_source *source);
+bool es_mirrored_right_owner(const struct stat *st, const struct es_owner *owner);
+
+/* Is the file on disk still the one that the manifest means? ret_changed_ms: when its inode was
+ * last changed, since 1970; or NULL. */
+bool es_mirrored_holds(const struct es_config *config, const char *root, uint32_t source,
+                       const struct es_kept_file *file, int64_t *ret_changed_ms);
+
+/* Makes the names of staged files durable, so that a manifest may name them. */
+int es_mirrored_settle(const struct es_config *config, const char *root,
+                       const struct es_manifest *set, struct es_err *err);
+
+struct es_publishing {
+    int state;     /* directory of `current`, synced before anything is put in its place; or -1 */
+    bool repaired; /* owners or modes were wrong */
+    const struct es_kept_file *missing; /* one that is neither staged nor in its place, or NULL */
+};
+
+/* Puts staged files in their places, repairs owners and modes, and removes those of `gone`. One
+ * that is missing is no failure here: it is told. */
+int es_mirrored_publish(const struct es_config *config, const char *root,
+                        const struct es_manifest *set, struct es_publishing *publishing,
+                        struct es_report *report, struct es_err *err);
+
+/* Removes what a killed run of this configuration has staged. Once nothing staged is still to be
+ * published. */
+void es_mirrored_sweep(const struct es_config *config, const char *root);
+
+#endif
