@@ -199,6 +199,9 @@ def test_every_configuration_that_is_shown_passes_check(envsync, scratch, text):
     group = subprocess.run(["id", "-gn"], check=True, capture_output=True, text=True).stdout.strip()
     text = re.sub(r'^(user|owner)(\s*)= ".*"', rf'\1\2= "{me}"', text, flags=re.MULTILINE)
     text = re.sub(r'^group(\s*)= ".*"', rf'group\1= "{group}"', text, flags=re.MULTILINE)
+    names = sorted(set(re.findall(r"\$\{([A-Z]\w*)", text)))
+    variables = scratch.write("variables", "".join(f"{name}=x\n" for name in names))
+    text = re.sub(r'^bootstrap(\s*)= "[^"]*"', f'bootstrap = "{variables}"', text, flags=re.MULTILINE)
     if not re.search(r"^group\s*=", text, re.MULTILINE):
         text = f'group = "{group}"\n' + text
     result = envsync.ok("check", "-c", scratch.write("shown.toml", text))

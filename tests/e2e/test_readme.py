@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from conftest import BUILDDIR, SRCDIR
+from guide import blocks
 
 pytestmark = pytest.mark.boot  # needs namespaces, like a booted systemd
 
@@ -62,3 +63,12 @@ def test_what_explain_says_is_what_the_tour_shows(as_root, tmp_path):
     said = on_a_host(tmp_path, "\n".join(tour()))
     time = re.compile(r"\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\)")
     assert time.sub("(TIME)", shown) in time.sub("(TIME)", said)
+
+
+def test_what_replaces_mix_deploys_scripts_is_in_the_guides_that_are_followed():
+    followed = "".join(text for guide in ("phoenix", "distillery") for _, text in blocks(f"docs/{guide}.md"))
+    table = re.search(r"\n\| script \|.*?\n\n", README, re.DOTALL)[0]
+    shown = re.findall(r"`([\w ]+ = [^`]+)`", table)
+    assert len(shown) >= 8
+    for line in shown:
+        assert f"\n{line}" in followed, line

@@ -1,0 +1,7 @@
+# Tells what it was started with.
+require "json"
+
+run lambda { |_env|
+  seen = { pid: Process.pid, environment: ENV.to_h }
+  [200, { "Content-Type" => "application/json" }, [JSON.generate(seen), "\n"]]
+}
