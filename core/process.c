@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t caught;
@@ -107,6 +108,28 @@ void es_process_restore_signals(const struct es_process *process)
     sigaction(SIGXFSZ, &process->xfsz, NULL);
     sigaction(SIGCHLD, &process->chld, NULL);
     sigprocmask(SIG_SETMASK, &process->mask, NULL);
+}
+
+bool es_process_reap(pid_t *pid, int *ret_status)
+{
+    siginfo_t info = {0};
+
+    if (waitid(P_PID, (id_t)*pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0)
+        return false;
+    kill(-*pid, SIGKILL);
+    waitpid(*pid, ret_status, 0);
+    *pid = 0;
+    return true;
+}
+
+void es_process_kill(pid_t *pid)
+{
+    if (*pid > 0) {
+        kill(-*pid, SIGKILL);
+        kill(*pid, SIGKILL);
+        waitpid(*pid, NULL, 0);
+    }
+    *pid = 0;
 }
 
 void es_process_restore(const struct es_process *process)

@@ -39,6 +39,12 @@ void es_process_die(int sig);
 /* Signals as inherited, for a child. */
 void es_process_restore_signals(const struct es_process *process);
 
+/* For a child that leads a process group. Has it ended? Then its whole group goes with it, before
+ * its number may belong to somebody else, and *pid is 0. */
+bool es_process_reap(pid_t *pid, int *ret_status);
+/* Kills a child and its group, whatever they do. */
+void es_process_kill(pid_t *pid);
+
 /* Before execve(): mask, umask, limits, dispositions and descriptors 0-2 as inherited. */
 void es_process_restore(const struct es_process *process);
 

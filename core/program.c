@@ -133,25 +133,11 @@ static int judge(const struct es_program *program, int status, struct es_err *er
     return es_fail(err, ES_INVALID, EIO, "%s was ended by signal %d", path, WTERMSIG(status));
 }
 
-/* Has it ended? Its whole group goes with it, before its number may belong to somebody else. */
-static bool reap(struct es_program *program, int *ret_status)
-{
-    siginfo_t info = {0};
-
-    if (waitid(P_PID, (id_t)program->pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
-        info.si_pid == 0)
-        return false;
-    kill(-program->pid, SIGKILL);
-    waitpid(program->pid, ret_status, 0);
-    program->pid = 0;
-    return true;
-}
-
 int es_program_judge(struct es_program *program, int64_t deadline, struct es_err *err)
 {
     int status = 0;
 
-    while (!reap(program, &status)) {
+    while (!es_process_reap(&program->pid, &status)) {
         es_program_expire(program);
         if (es_clock_left(deadline) == 0)
             return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT, "%s was still running at the deadline",
@@ -174,11 +160,7 @@ void es_program_expire(struct es_program *program)
 
 void es_program_done(struct es_program *program)
 {
-    if (program->pid > 0) {
-        kill(-program->pid, SIGKILL);
-        kill(program->pid, SIGKILL);
-        waitpid(program->pid, NULL, 0);
-    }
+    es_process_kill(&program->pid);
     free(program->path);
     *program = (struct es_program){0};
 }
