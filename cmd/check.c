@@ -39,7 +39,7 @@ static void warn_last_good(struct es_session *session, const struct es_config *c
 {
     for (size_t i = 0; i < config->n_sources; i++)
         if (strcmp(config->sources[i].on_unavailable, "last-good") == 0 &&
-            !es_source_rests(config, i))
+            !es_source_rests(config, i) && !es_config_seals(config))
             es_report_add(&session->report, ES_LEVEL_WARNING,
                           "source %s: its last good values lie in /run and end with the boot; "
                           "[last_good] at_rest decides that",
@@ -51,6 +51,8 @@ static int run(struct es_session *session, struct es_err *err)
     ES_CLEANUP(es_config_done) struct es_config config = {0};
     int r = es_session_load(session, &config, err);
 
+    if (r == 0)
+        r = es_config_check_rest(&config, err);
     if (r < 0)
         return r;
     es_session_warn_idle(session, &config);

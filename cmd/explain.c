@@ -66,7 +66,8 @@ static int load(struct es_session *session, struct work *work, struct es_err *er
     int r = es_session_load(session, &work->config, err);
 
     if (r == 0)
-        r = es_memory_look(&work->config, session->args.root, &work->memory, err);
+        r = es_memory_look(&work->config, session->args.root,
+                           es_session_deadline(session, &work->config), &work->memory, err);
     if (r < 0)
         return r;
     work->deployed = es_set_is_of(&work->config, &work->memory.store);

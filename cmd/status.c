@@ -1,4 +1,5 @@
 /* `envsync status`: what the state says of the last run, offline. */
+#include "../core/commit/sealed.h"
 #include "../core/run.h"
 #include "cmd.h"
 #include "show.h"
@@ -72,7 +73,8 @@ static void show_text(const struct work *work)
                  when, (long long)((now - store->succeeded_ms) / 1000),
                  store->set.complete ? "" : ", not complete", store->held ? ", HELD" : "");
     if (store->run_lost)
-        es_show_line("  what lay below /run went with an earlier boot");
+        es_show_line("  what lay below /run went with an earlier boot%s",
+                     es_sealed_is_there(store) ? "; the next run opens its sealed copy" : "");
     for (size_t i = 0; i < work->config.n_sources; i++) {
         const struct es_before *before = &work->previous.sources[i];
 

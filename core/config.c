@@ -41,7 +41,7 @@ const struct es_option es_config_options[] = {
 const struct es_option es_last_good_options[] = {
     {"max_age", ES_OPT_DURATION, 0, "72h", NULL, LAST_GOOD(max_age),
      "how old the values of a source that cannot be reached may be"},
-    {"at_rest", ES_OPT_ENUM, 0, "no", "no|plain", LAST_GOOD(at_rest),
+    {"at_rest", ES_OPT_ENUM, 0, "no", "no|encrypted|plain", LAST_GOOD(at_rest),
      "what targets below /run may leave on disk for the time after a reboot"},
     {0},
 };

@@ -92,7 +92,7 @@ struct es_output {
 /* [last_good] */
 struct es_last_good {
     int64_t max_age; /* milliseconds */
-    char *at_rest;   /* "no" or "plain" */
+    char *at_rest;   /* "no", "encrypted" or "plain" */
 };
 
 struct es_config {

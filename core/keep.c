@@ -1,6 +1,7 @@
 /* See keep.h. */
 #include "keep.h"
 
+#include "commit/sealed.h"
 #include "mirrored.h"
 #include "rest.h"
 
@@ -136,12 +137,16 @@ void es_keep_done(struct es_buf *texts, size_t n)
     free(texts);
 }
 
-/* Would the new generation say what the present one says? */
+/* Would the new generation say what the present one says? What came back from a sealed copy is the
+ * same set as before the reboot. */
 static int same_manifest(const struct es_run *run, const struct es_manifest *m, bool *ret)
 {
     ES_CLEANUP(es_buf_done) struct es_buf a = {0}, b = {0};
-    int r = es_manifest_encode(m, &a);
+    struct es_manifest now = *m;
+    int r;
 
+    now.boot_id = run->memory.store.set.boot_id;
+    r = es_manifest_encode(&now, &a);
     if (r == 0)
         r = es_manifest_encode(&run->memory.store.set, &b);
     *ret = es_buf_equal(&a, &b);
@@ -176,10 +181,16 @@ static int keep_text(struct es_run *run, size_t number, struct es_err *err)
     return 0;
 }
 
+static bool seals(const struct es_run *run, const struct es_manifest *m)
+{
+    return es_config_seals(&run->config) && es_manifest_has_run_half(m);
+}
+
 static bool unchanged(const struct es_run *run, const struct es_manifest *m,
                       const struct es_buf *texts)
 {
-    bool same = run->memory.store.usable && !run->memory.store.run_lost;
+    bool same = run->memory.store.usable && !run->memory.store.run_lost &&
+                (!seals(run, m) || es_sealed_is_there(&run->memory.store));
 
     if (same && same_manifest(run, m, &same) < 0)
         return false;
@@ -194,17 +205,52 @@ static bool unchanged(const struct es_run *run, const struct es_manifest *m,
 static void touch(struct es_run *run)
 {
     for (size_t i = 0; i < run->config.n_sources; i++)
-        if (run->fetched.states[i] == ES_SOURCE_GIVEN)
+        if (run->fetched.states[i] == ES_SOURCE_GIVEN) {
             es_store_touch_file(&run->memory.store,
                                 es_half_of(run->memory.store.set.sources[i].on_disk),
                                 es_source_file(i).text);
+            if (es_config_seals(&run->config))
+                es_sealed_touch(&run->memory.store, es_source_file(i).text);
+        }
     es_store_touch(&run->memory.store);
+}
+
+/* What will lie in the /run half, as one text. */
+static int bundle(const struct es_run *run, const struct es_manifest *m, const struct es_buf *texts,
+                  struct es_buf *ret)
+{
+    int r = es_bundle_begin(ret, &run->config);
+
+    for (size_t i = 0; r == 0 && i < m->n_sources; i++)
+        if (!m->sources[i].on_disk)
+            r = es_bundle_add(ret, es_source_file(i).text, run->fetched.fetched_ms[i], &texts[i]);
+    for (size_t i = 0; r == 0 && i < m->n_outputs; i++)
+        if (!m->outputs[i].on_disk)
+            r = es_bundle_add(ret, es_output_file(i).text, 0, &run->set.pieces[i].text);
+    return r;
+}
+
+static int seal(struct es_run *run, const struct es_manifest *m, const struct es_buf *texts,
+                int64_t deadline, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    int r = 0;
+
+    if (!seals(run, m))
+        return 0;
+    if (bundle(run, m, texts, &text) < 0)
+        return es_nomem(err);
+    for (size_t i = 0; r == 0 && i < m->n_sources; i++)
+        if (!m->sources[i].on_disk)
+            r = es_sealed_time(&run->memory.store, es_source_file(i).text,
+                               run->fetched.fetched_ms[i], err);
+    return r == 0 ? es_sealed_write(&run->memory.store, &text, deadline, err) : r;
 }
 
 static int stage(struct es_run *run, const struct es_manifest *m, const struct es_buf *texts,
                  struct es_err *err)
 {
-    int r = es_store_begin(&run->memory.store, err);
+    int r = 0;
 
     for (size_t i = 0; r == 0 && i < m->n_sources; i++)
         r = es_store_write(&run->memory.store, es_half_of(m->sources[i].on_disk),
@@ -214,9 +260,33 @@ static int stage(struct es_run *run, const struct es_manifest *m, const struct e
         r = es_store_write(&run->memory.store, es_half_of(m->outputs[i].on_disk),
                            es_output_file(i).text, es_buf_str(&run->set.pieces[i].text),
                            run->set.pieces[i].text.len, 0, err);
-    if (r < 0)
-        es_context(err, "state of %s", run->config.name);
     return r;
+}
+
+/* The new set becomes the present one. What takes longest and asks another program comes first. */
+static int commit(struct es_run *run, const struct es_run_options *options, struct es_manifest *m,
+                  const struct es_buf *texts, struct es_err *err)
+{
+    struct es_store *store = &run->memory.store;
+    bool forget = store->usable && es_config_is_stricter(&run->config, &store->set.configured);
+    int r = es_store_begin(store, err);
+
+    if (r == 0)
+        r = seal(run, m, texts, options->deadline, err);
+    if (r < 0) {
+        es_context(err, "state of %s", run->config.name);
+        return r;
+    }
+    r = es_set_stage(&run->set, err);
+    if (r < 0)
+        return r;
+    r = stage(run, m, texts, err);
+    if (r < 0) {
+        es_context(err, "state of %s", run->config.name);
+        return r;
+    }
+    r = es_mirrored_settle(&run->config, options->root, m, err);
+    return r < 0 ? r : es_store_commit(store, m, forget, err);
 }
 
 /* Staged files that no committed manifest names are nobody's. Those of one that `current` names are
@@ -267,13 +337,7 @@ int es_keep(struct es_run *run, const struct es_run_options *options, const stru
         return publish(run, options, report, err);
     }
     if (r == 0)
-        r = es_set_stage(&run->set, err);
-    if (r == 0)
-        r = stage(run, &m, texts, err);
-    if (r == 0)
-        r = es_mirrored_settle(&run->config, options->root, &m, err);
-    if (r == 0)
-        r = es_store_commit(&run->memory.store, &m, err);
+        r = commit(run, options, &m, texts, err);
     if (r < 0) {
         if (es_store_abandon(&run->memory.store))
             give_back(run, &m);

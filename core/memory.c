@@ -1,11 +1,13 @@
 /* See memory.h. */
 #include "memory.h"
 
+#include "commit/sealed.h"
+
 #include <errno.h>
 #include <string.h>
 
-int es_memory_look(const struct es_config *config, const char *root, struct es_memory *ret,
-                   struct es_err *err)
+int es_memory_look(const struct es_config *config, const char *root, int64_t deadline,
+                   struct es_memory *ret, struct es_err *err)
 {
     ES_CLEANUP(es_memory_done) struct es_memory memory = ES_MEMORY_INIT;
     ES_CLEANUP(es_report_done) struct es_report quiet = {0};
@@ -13,6 +15,9 @@ int es_memory_look(const struct es_config *config, const char *root, struct es_m
 
     /* Somebody else's state is a mistake of the configuration, also for who only looks. */
     if (r == -ENOMEM || (r < 0 && err->class == ES_CONFIG))
+        return r;
+    r = es_sealed_open(&memory.store, config, memory.store.current, deadline, &quiet, err);
+    if (r < 0)
         return r;
     r = es_previous_load(config, root, &memory.store, &memory.previous, err);
     if (r < 0)

@@ -14,9 +14,10 @@ struct es_memory {
         .store = ES_STORE_INIT                                                                     \
     }
 
-/* Who may not read the state, and a host without one, has no memory: that is no failure. */
-int es_memory_look(const struct es_config *config, const char *root, struct es_memory *ret,
-                   struct es_err *err);
+/* Who may not read the state, and a host without one, has no memory: that is no failure. What a
+ * reboot has taken and a sealed copy holds is opened, in memory only. */
+int es_memory_look(const struct es_config *config, const char *root, int64_t deadline,
+                   struct es_memory *ret, struct es_err *err);
 void es_memory_done(struct es_memory *memory);
 
 /* The names of variables that the last set has written into env outputs, as a table: what a run

@@ -11,6 +11,16 @@ bool es_source_rests(const struct es_config *config, size_t source);
 /* May the text of an output? */
 bool es_output_rests(const struct es_config *config, const struct es_output *output);
 
+/* Is what may not rest on disk to be sealed there? */
+bool es_config_seals(const struct es_config *config);
+
+/* Is less allowed to rest on disk than an earlier configuration did allow, as the manifest has it?
+ */
+bool es_config_is_stricter(const struct es_config *config, const struct es_buf *configured);
+
+/* ES_CONFIG where this host lacks what at_rest needs. */
+int es_config_check_rest(const struct es_config *config, struct es_err *err);
+
 /* Does this configuration keep anything on disk, beside what it writes? */
 bool es_config_has_disk(const struct es_config *config);
 

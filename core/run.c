@@ -1,6 +1,8 @@
 /* See run.h. */
 #include "run.h"
 
+#include "clock.h"
+#include "commit/sealed.h"
 #include "keep.h"
 #include "lock.h"
 #include "mirrored.h"
@@ -9,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- republish ---- */
 
@@ -91,6 +94,16 @@ static bool is_fresh(const struct es_run *run)
            run->memory.store.set.complete && es_set_is_of(&run->config, &run->memory.store);
 }
 
+/* What a reboot took of a set and a sealed copy holds is put back. Half of the time is left for
+ * whatever follows. */
+static int bring_back(struct es_run *run, const struct es_run_options *options, const char *id,
+                      struct es_report *report, struct es_err *err)
+{
+    int64_t deadline = options->deadline - es_clock_left(options->deadline) / 2;
+
+    return es_sealed_restore(&run->memory.store, &run->config, id, deadline, report, err);
+}
+
 /* The previous set becomes the present one, and is held. What it mirrored was replaced in place and
  * cannot come back. */
 static int roll_back(struct es_run *run, const struct es_run_options *options,
@@ -101,6 +114,9 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
     int r;
 
     /* Before anything is changed: one that cannot be published must not become the present one. */
+    r = bring_back(run, options, run->memory.store.previous, report, err);
+    if (r < 0)
+        return r;
     r = es_store_can_go_back(&run->memory.store, err);
     if (r == 0)
         return es_fail(err, ES_ABSENT, ENOENT,
@@ -148,6 +164,8 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
                            run->memory.store.previous, false, err);
     if (r == 0 && options->rollback)
         return roll_back(run, options, report, err);
+    if (r == 0)
+        r = bring_back(run, options, run->memory.store.current, report, err);
     if (r == 0 && run->memory.store.usable)
         r = republish(run, options, report, err);
     /* Whatever is staged now is nobody's. */
@@ -185,7 +203,7 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
 static int look(struct es_run *run, const struct es_run_options *options, struct es_report *report,
                 struct es_err *err)
 {
-    int r = es_memory_look(&run->config, options->root, &run->memory, err);
+    int r = es_memory_look(&run->config, options->root, options->deadline, &run->memory, err);
 
     if (r == 0 && run->memory.store.usable && run->memory.store.held)
         es_report_add(report, ES_LEVEL_WARNING,
@@ -299,12 +317,27 @@ static bool mirrors(const struct es_config *config)
     return false;
 }
 
+/* Before anything is asked or changed: can what is configured be kept? */
+static int may_rest(const struct es_run *run, const struct es_run_options *options,
+                    struct es_err *err)
+{
+    int r = es_config_check_rest(&run->config, err);
+
+    if (r == 0 && es_config_seals(&run->config) && !options->dry && geteuid() != 0)
+        return es_fail(err, ES_DENIED, EPERM,
+                       "[last_good] at_rest = \"encrypted\": only root has the keys of this host; "
+                       "run as root, or set another at_rest");
+    return r;
+}
+
 int es_run(struct es_run *run, const struct es_run_options *options, struct es_report *report,
            struct es_err *err)
 {
     struct es_buf *texts = NULL;
-    int r = options->dry ? look(run, options, report, err) : begin(run, options, report, err);
+    int r = may_rest(run, options, err);
 
+    if (r == 0)
+        r = options->dry ? look(run, options, report, err) : begin(run, options, report, err);
     if (r < 0 || run->end != ES_RUN_DONE)
         return r;
     if (!options->dry && mirrors(&run->config))

@@ -169,6 +169,21 @@ static int unseal(const char *id, const char *name, struct es_buf *text, struct 
     return 0;
 }
 
+static int read_unsealed(const struct es_unsealed *unsealed, const char *name, struct es_buf *ret,
+                         int64_t *ret_ms, struct es_err *err)
+{
+    for (size_t i = 0; i < unsealed->n; i++) {
+        const struct es_unsealed_file *file = &unsealed->files[i];
+
+        if (!es_buf_is(&file->name, name))
+            continue;
+        if (ret_ms)
+            *ret_ms = file->ms;
+        return es_buf_append(ret, es_buf_str(&file->text), file->text.len) < 0 ? es_nomem(err) : 0;
+    }
+    return es_fail(err, ES_OUTPUT, ENOENT, "state: %s is not there", name);
+}
+
 int es_store_read(const struct es_store *store, const char *id, enum es_half half, const char *name,
                   struct es_buf *ret, int64_t *ret_ms, struct es_err *err)
 {
@@ -177,6 +192,8 @@ int es_store_read(const struct es_store *store, const char *id, enum es_half hal
     int64_t ms;
     int r;
 
+    if (half == ES_HALF_RUN && strcmp(id, store->unsealed.id) == 0)
+        return read_unsealed(&store->unsealed, name, ret, ret_ms, err);
     if (store->halves[half].dir < 0)
         return es_fail(err, ES_OUTPUT, ENOENT, "state: %s is not there", name);
     snprintf(path, sizeof path, "%s/%s", id, name);
@@ -381,6 +398,7 @@ void es_store_done(struct es_store *store)
     for (size_t i = 0; i < ES_HALVES; i++)
         es_place_done(&store->halves[i]);
     es_manifest_done(&store->set);
+    es_unsealed_done(&store->unsealed);
 }
 
 int es_store_begin(struct es_store *store, struct es_err *err)
@@ -432,15 +450,21 @@ static int open_set(const struct es_store *store, enum es_half half, const char 
     return fd < 0 ? broken(id, err) : fd;
 }
 
-int es_store_write(struct es_store *store, enum es_half half, const char *name, const void *data,
-                   size_t len, int64_t ms, struct es_err *err)
+int es_store_write_for(struct es_store *store, const char *id, enum es_half half, const char *name,
+                       const void *data, size_t len, int64_t ms, struct es_err *err)
 {
     ES_CLEANUP(es_close) int dir = open_set(store, half, store->begun, err);
-    const struct es_seal seal = es_seal(store->begun, name, data, len);
+    const struct es_seal seal = es_seal(id, name, data, len);
 
     if (dir < 0)
         return dir;
     return put_file(dir, name, data, len, &seal, ms, err);
+}
+
+int es_store_write(struct es_store *store, enum es_half half, const char *name, const void *data,
+                   size_t len, int64_t ms, struct es_err *err)
+{
+    return es_store_write_for(store, store->begun, half, name, data, len, ms, err);
 }
 
 static int sync_set(const struct es_store *store, enum es_half half, const char *id,
@@ -473,7 +497,8 @@ int es_store_point(struct es_store *store, const char *id, const char *previous,
     return es_sync_directory(store->halves[half].dir, "state", err);
 }
 
-int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct es_err *err)
+int es_store_commit(struct es_store *store, struct es_manifest *manifest, bool forget,
+                    struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     char previous[ES_SET_ID + 1];
@@ -488,7 +513,7 @@ int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct
     for (enum es_half half = 0; r == 0 && half < ES_HALVES; half++)
         if (store->halves[half].dir >= 0)
             r = sync_set(store, half, store->begun, err);
-    memcpy(previous, store->current, sizeof previous);
+    memcpy(previous, forget ? "" : store->current, forget ? 1 : sizeof previous);
     if (r == 0)
         r = es_store_point(store, store->begun, previous, false, err);
     if (r < 0)
@@ -499,6 +524,16 @@ int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct
     store->usable = true;
     store->run_lost = false;
     return 0;
+}
+
+int es_store_adopt(struct es_store *store, const char *id, struct es_err *err)
+{
+    int dir = store->halves[ES_HALF_RUN].dir;
+    int r = sync_set(store, ES_HALF_RUN, store->begun, err);
+
+    if (r == 0 && renameat(dir, store->begun, dir, id) < 0)
+        r = broken(id, err);
+    return r == 0 ? es_sync_directory(dir, "state", err) : r;
 }
 
 void es_store_touch(struct es_store *store)

@@ -28,6 +28,18 @@ static inline enum es_half es_half_of(bool on_disk)
 
 enum { ES_SET_ID = 16 };
 
+/* Files of a set's /run half that were read from its sealed copy, see sealed.h. */
+struct es_unsealed {
+    char id[ES_SET_ID + 1]; /* "" where there are none */
+    struct es_unsealed_file {
+        struct es_buf name;
+        struct es_buf text;
+        int64_t ms;
+    } * files;
+    size_t n;
+};
+void es_unsealed_done(struct es_unsealed *unsealed);
+
 struct es_store {
     struct es_place halves[ES_HALVES]; /* directories; .dir is -1 where there is none */
     char current[ES_SET_ID + 1];       /* "" where there is none */
@@ -40,6 +52,7 @@ struct es_store {
     bool damaged;           /* it is not: a hold must not end behind somebody's back */
     bool run_lost;          /* its /run half is not there */
     char begun[ES_SET_ID + 1];
+    struct es_unsealed unsealed; /* answers in place of a /run half */
 };
 #define ES_STORE_INIT                                                                              \
     {                                                                                              \
@@ -76,8 +89,16 @@ int es_store_begin(struct es_store *store, struct es_err *err);
 int es_store_write(struct es_store *store, enum es_half half, const char *name, const void *data,
                    size_t len, int64_t ms, struct es_err *err);
 
-/* Makes what was begun the present set. The manifest is taken over by the store. */
-int es_store_commit(struct es_store *store, struct es_manifest *manifest, struct es_err *err);
+/* Makes what was begun the present set; the present one becomes the previous one, or with `forget`
+ * nobody's. The manifest is taken over by the store. */
+int es_store_commit(struct es_store *store, struct es_manifest *manifest, bool forget,
+                    struct es_err *err);
+
+/* What was begun is to be the /run half of a set that has lost its own: writes a file, and makes it
+ * that. */
+int es_store_write_for(struct es_store *store, const char *id, enum es_half half, const char *name,
+                       const void *data, size_t len, int64_t ms, struct es_err *err);
+int es_store_adopt(struct es_store *store, const char *id, struct es_err *err);
 
 /* Removes what was begun and will not be committed. False, and nothing is removed, where `current`
  * names it already and only the fsync behind that failed: which of the two survives a power loss

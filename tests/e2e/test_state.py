@@ -404,18 +404,6 @@ def test_what_feeds_a_target_below_run_does_not_rest_on_disk(plain):
                if path.is_file())  # fmt: skip
 
 
-def reboot(host):
-    """What a reboot takes. The state says that it is of an earlier boot."""
-    import shutil
-
-    shutil.rmtree(host.root / "run")
-    boot = open("/proc/sys/kernel/random/boot_id", "rb").read().strip()
-    for path in (host.root / "var").rglob("manifest"):
-        st = path.stat()
-        path.write_bytes(path.read_bytes().replace(boot, b"0" * len(boot)))
-        os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
-
-
 @pytest.mark.parametrize("at_rest", ["plain", "no"])
 def test_at_rest_plain_serves_what_lies_below_run_after_a_reboot(vault, at_rest):
     vault.top["last_good"] = {"at_rest": at_rest}
@@ -425,7 +413,7 @@ def test_at_rest_plain_serves_what_lies_below_run_after_a_reboot(vault, at_rest)
     vault.ok()
     on_disk = (vault.root / "var/lib/envsync/foo/current").exists()
     assert on_disk == (at_rest == "plain")
-    reboot(vault)
+    vault.reboot()
     down(vault)
     if at_rest == "plain":
         (entry,), _ = stale(vault.ok("--json"))
@@ -438,7 +426,7 @@ def test_at_rest_plain_serves_what_lies_below_run_after_a_reboot(vault, at_rest)
 def test_a_reboot_takes_only_what_lay_below_run(vault):
     add(vault)
     before = vault.place.stat().st_ino
-    reboot(vault)
+    vault.reboot()
     vault.ok()
     assert vault.other.exists() and vault.place.stat().st_ino == before
 
@@ -461,7 +449,7 @@ def test_a_held_set_that_is_lost_is_66_until_the_release(plain, lost):
     changed(plain)
     plain.ok()
     assert rollback(plain).rc == 0 and other.read_text() == "A=1\n"
-    reboot(plain) if lost == "reboot" else shutil.rmtree(plain.root / "run/envsync")
+    plain.reboot() if lost == "reboot" else shutil.rmtree(plain.root / "run/envsync")
     plain.fails(66, "--release")
     plain.ok("--release")
     assert other.read_text() == "A=2\n" and plain.place.read_text() == "A=2\n"
