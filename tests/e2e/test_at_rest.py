@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from boot import Machine
 from conftest import BUILDDIR, ORDINARY, STATE, resum
 
 pytest_plugins = ("aws",)
@@ -481,3 +482,57 @@ def test_check_warns_only_where_last_good_ends_with_the_boot(sealing):
     assert "boot" not in sealing.host.run("check").err
     sealing.top["last_good"]["at_rest"] = "no"
     assert "end with the boot" in sealing.host.run("check").err
+
+
+# ---- with a real systemd ----
+
+UNIT = """[Service]
+Type=oneshot
+User=app
+ProtectSystem=strict
+ReadWritePaths=/run /var/lib/envsync
+EnvironmentFile=-/run/foo/environment
+ExecStartPre=!/usr/bin/envsync -c /etc/envsync/foo.toml
+ExecStart=/bin/sh -c 'printf %%s "$SECRET"'
+StandardOutput=truncate:/run/given
+StandardError=journal
+"""
+SERVED = """app = "foo"
+group = "app"
+[last_good]
+at_rest = "encrypted"
+[[source]]
+type = "exec"
+command = ["/etc/vault"]
+on_unavailable = "last-good"
+[[output]]
+path = "/run/foo/environment"
+format = "env"
+"""
+
+
+@pytest.mark.boot
+def test_a_unit_starts_after_a_reboot_without_its_backend(installed, disk, tmp_path):
+    """Two boots of one machine: a disk, a machine id, and nothing else that they share."""
+    if not os.path.exists(CREDS):
+        pytest.skip("systemd before 250 has no systemd-creds")
+    identity = tmp_path / "machine-id"
+    identity.write_text(f"{os.urandom(16).hex()}\n")
+    kept = Path(tempfile.mkdtemp(dir=disk))
+    for boot, backend in enumerate([f"echo '{{\"SECRET\": \"{CANARY}\"}}'", "exit 69"]):
+        machine = Machine(tmp_path / f"boot-{boot}", "--install", installed, "--copy", f"{identity}:/etc/machine-id",
+                          "--disk", f"{kept}:/var/lib")  # fmt: skip
+        try:
+            machine.write("/etc/envsync/foo.toml", SERVED)
+            machine.write("/etc/vault", f"#!/bin/sh\n{backend}\n", "0755")
+            machine.run("mkdir", "-p", "/run/foo", "/var/lib/envsync")
+            machine.run("systemd-creds", "setup")
+            machine.unit("foo.service", UNIT)
+            machine.start("foo.service")
+            assert machine.read("/run/given") == CANARY.encode()
+            journal = machine.journal("foo.service")
+            assert CANARY not in journal and ("last good values" in journal) == (boot == 1)
+        finally:
+            machine.stop()
+        for path in kept.rglob("*"):
+            assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
