@@ -393,7 +393,7 @@ static void begin(struct es_aws_creds *creds)
         r = copy_keys(creds, &err);
         break;
     case ES_AWS_LINK_PROCESS:
-        r = es_aws_process_start(creds->shared->http, creds->link->command,
+        r = es_aws_process_start(creds->shared, creds->link->command,
                                  creds->settings.surroundings->home, on_process, creds,
                                  &creds->process, &err);
         break;

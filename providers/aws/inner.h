@@ -1,6 +1,6 @@
 /* What the rooms of the AWS client share: client.c (calls), shared.c (what all sources of a worker
- * have in common), credentials.c (keys, their refresh and who waits for them), imds.c, process.c,
- * sts.c, region.c. Providers include client.h and not this. */
+ * have in common), credentials.c (keys, their refresh and who waits for them), imds.c, process.c
+ * and its helper.c, sts.c, region.c. Providers include client.h and not this. */
 #ifndef ENVSYNC_AWS_INNER_H
 #define ENVSYNC_AWS_INNER_H
 
@@ -8,6 +8,8 @@
 #include "client.h"
 #include "retry.h"
 #include "settings.h"
+
+#include <sys/types.h>
 
 /* ---- shared.c ---- */
 
@@ -25,6 +27,7 @@ struct es_aws_shared {
     struct es_aws_bucket *buckets; /* whose region was found to be another */
     struct es_aws_creds *creds;
     struct es_aws_imds *imds;
+    struct es_aws_helper *helpers;
 };
 /* Made at the first call, ended with the loop. */
 int es_aws_shared(struct es_http *http, struct es_aws_shared **ret, struct es_err *err);
@@ -50,13 +53,35 @@ void es_aws_imds_free(struct es_aws_imds *imds);
 /* ---- process.c ---- */
 
 struct es_aws_process;
-/* Starts a command without a shell; fn is called from the loop with what it printed. */
-int es_aws_process_start(struct es_http *http, const char *command, const char *home,
+/* Has a command run without a shell; fn is called from the loop with what it printed. */
+int es_aws_process_start(struct es_aws_shared *shared, const char *command, const char *home,
                          es_aws_imds_fn *fn, void *data, struct es_aws_process **ret,
                          struct es_err *err);
-void es_aws_process_free(struct es_aws_process *process); /* kills it; NULL is fine */
+void es_aws_process_free(struct es_aws_process *process); /* NULL is fine */
 /* Splits as a shell would, without its expansions. *ret: NULL-terminated, freed as one block. */
 int es_aws_argv_split(const char *command, char ***ret, struct es_err *err);
+
+/* ---- helper.c ---- */
+
+/* A process beside the worker that runs one command as often as it is asked, one at a time. */
+struct es_aws_helper {
+    struct es_aws_helper *next;
+    char *command;
+    pid_t pid;
+    int fd;    /* -1: it was given up */
+    bool busy; /* asked, and not yet heard */
+};
+/* The one for a command; started where there is none, which is of use only before the sandbox is
+ * closed. ES_CONFIG for what is no command. */
+int es_aws_helper_find(struct es_aws_shared *shared, const char *command, const char *home,
+                       struct es_aws_helper **ret, struct es_err *err);
+/* Run it, for at most so many milliseconds. */
+int es_aws_helper_ask(struct es_aws_helper *helper, int64_t ms, struct es_err *err);
+/* 1 with what was printed, 0 where it still runs, or how it failed. */
+int es_aws_helper_hear(struct es_aws_helper *helper, struct es_buf *text, struct es_err *err);
+/* Its answer is not waited for: where it is busy, it kills what runs and ends. */
+void es_aws_helper_leave(struct es_aws_helper *helper);
+void es_aws_helpers_free(struct es_aws_helper *helpers);
 
 /* ---- keys.c ---- */
 

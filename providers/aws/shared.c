@@ -10,6 +10,7 @@ static void clear(void *own)
     struct es_aws_shared *shared = own;
 
     es_aws_creds_free_all(shared->creds);
+    es_aws_helpers_free(shared->helpers);
     es_aws_imds_free(shared->imds);
     while (shared->buckets) {
         struct es_aws_bucket *bucket = shared->buckets;
