@@ -452,11 +452,26 @@ static int take_of_source(struct es_collecting *c, enum es_frame type, struct es
     }
 }
 
+static int take_remark(struct es_collecting *c, struct es_cursor *in, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    int r = count_told(c, in->left, err);
+
+    if (r < 0)
+        return r;
+    if (es_get_bytes(in, &text) < 0 || in->left > 0)
+        return bad_frame(err);
+    es_report_add(c->report, ES_LEVEL_INFO, "worker: %.*s", ES_ERR_MAX, es_buf_str(&text));
+    return 0;
+}
+
 int es_collect(struct es_collecting *c, enum es_frame type, struct es_cursor *in,
                struct es_err *err)
 {
     if (type == ES_FRAME_END)
         return take_end(c, err);
+    if (type == ES_FRAME_REMARK)
+        return take_remark(c, in, err);
     if (type == ES_FRAME_FATAL)
         return take_message(in, err) < 0 ? bad_frame(err) : -EIO;
     return take_of_source(c, type, in, err);

@@ -48,7 +48,7 @@ void es_close_on_exec(void)
 
 int es_plain_stdio(bool out, struct es_err *err)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     if (null < 0 || dup2(null, 0) < 0 || (out && dup2(null, 1) < 0) || chdir("/") < 0)
         return es_fail_errno(err, ES_INTERNAL, errno, "/dev/null");

@@ -25,7 +25,9 @@ int es_drop(const struct es_identity *id, struct es_err *err);
 /* In the child: every descriptor from 3 up is closed on exec. */
 void es_close_on_exec(void);
 
-/* In the child: stdin and, with `out`, stdout at /dev/null; working directory "/". */
+/* In the child: stdin and, with `out`, stdout at /dev/null, open for reading only; working
+ * directory
+ * "/". */
 int es_plain_stdio(bool out, struct es_err *err);
 
 #endif

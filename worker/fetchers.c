@@ -1,6 +1,8 @@
 /* The worker's half of the list of providers. */
 #include "job.h"
 
+#include "providers/aws/client.h"
+
 #define DECLARE(name)                                                                              \
     extern const struct es_provider es_provider_##name;                                            \
     es_fetch_fn es_fetch_##name;
@@ -13,4 +15,10 @@ es_fetch_fn *es_fetcher_of(const struct es_provider *provider)
         return es_fetch_##name;
     ES_PROVIDERS(MATCH)
     return NULL;
+}
+
+/* Whoever needs AWS's files needs what these name. */
+es_prepare_fn *es_preparer_of(const struct es_provider *provider)
+{
+    return provider->needs == es_aws_needs ? es_aws_prepare : NULL;
 }

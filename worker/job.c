@@ -123,6 +123,7 @@ static int read_task(const struct es_value *table, struct es_task *task, struct 
     task->fn = task->provider ? es_fetcher_of(task->provider) : NULL;
     if (!task->fn)
         return malformed(err);
+    task->prepare = es_preparer_of(task->provider);
     task->state = calloc(1, task->provider->size + 1);
     if (!task->state)
         return es_nomem(err);
@@ -130,6 +131,18 @@ static int read_task(const struct es_value *table, struct es_task *task, struct 
     task->known_address = get(table, "known_address", ES_STRING);
     r = read_known(table, task, err);
     return r < 0 ? r : read_files(files, task, err);
+}
+
+void es_task_announce(struct es_task *task, struct es_sandbox *sandbox)
+{
+    struct es_err ignored;
+
+    if (!task->prepare)
+        return;
+    if (es_options_parse(task->provider->options, task->options, "job", task->state, &ignored) == 0)
+        task->prepare(&task->fetch, sandbox);
+    es_options_clear(task->provider->options, task->state);
+    memset(task->state, 0, task->provider->size);
 }
 
 int es_task_prepare(struct es_task *task, struct es_err *err)

@@ -2,6 +2,7 @@
 #ifndef ENVSYNC_WORKER_JOB_H
 #define ENVSYNC_WORKER_JOB_H
 
+#include "sandbox.h"
 #include "sink.h"
 
 /* One source to be fetched. Strings are borrowed from the job's value. */
@@ -11,6 +12,7 @@ struct es_task {
     struct es_value *options;             /* as sent; es_task_prepare() completes them */
     const struct es_value *known_address; /* what `known` counts for, or NULL */
     es_fetch_fn *fn;
+    es_prepare_fn *prepare; /* or NULL */
     void *state;
     struct es_file *files;
     struct es_object *known;
@@ -33,11 +35,16 @@ struct es_job {
 int es_job_read(int fd, struct es_job *ret, struct es_err *err);
 void es_job_done(struct es_job *job);
 
+/* Lets the provider say what its fetch() will need by itself. To be called before the sandbox is
+ * closed; what goes wrong here goes wrong in fetch() again, and is told then. */
+void es_task_announce(struct es_task *task, struct es_sandbox *sandbox);
+
 /* Completes the options with facts, parses them, and tells the resulting address. The failure is
  * the source's own. */
 int es_task_prepare(struct es_task *task, struct es_err *err);
 
-/* worker/fetchers.c: the fetch function of a provider, or NULL. */
+/* worker/fetchers.c: the functions of a provider, or NULL. */
 es_fetch_fn *es_fetcher_of(const struct es_provider *provider);
+es_prepare_fn *es_preparer_of(const struct es_provider *provider);
 
 #endif

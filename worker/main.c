@@ -2,11 +2,12 @@
  *
  * It is started by envsync with a pipe that holds its job, a pipe for its records, and the files
  * that its sources need, already opened. It runs as another user under no_new_privs, asks for no
- * path and writes no file.
+ * path and writes no file. Before the first byte of a source is read it closes its sandbox.
  */
 #include "build.h"
 #include "http.h"
 #include "job.h"
+#include "sandbox.h"
 #include "sink.h"
 
 #include <errno.h>
@@ -15,8 +16,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* envsync's own arguments; what is no number fits nothing. */
@@ -26,18 +25,6 @@ static int number(const char *text)
     long n = strtol(text, &end, 10);
 
     return *end || n < 0 || n > INT_MAX ? -1 : (int)n;
-}
-
-/* Dies with its parent, leaves no core, is nobody's to attach to. The change of user and exec have
- * reset what the parent had set. */
-static int settle(const char *parent)
-{
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
-#ifndef ES_SANITIZED /* the leak checker attaches to its own process */
-    prctl(PR_SET_DUMPABLE, 0);
-#endif
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    return getppid() == number(parent) ? 0 : -ESRCH;
 }
 
 /* One run: all sources are started, then the loop runs until each has finished. */
@@ -69,11 +56,8 @@ void es_fetch_finish(struct es_fetch *fetch, int r, const struct es_err *err)
     finish(task, r, err);
 }
 
-static void start(struct es_work *work, const struct es_job *job, struct es_task *task)
+static void prepare(struct es_work *work, const struct es_job *job, struct es_task *task)
 {
-    struct es_err err;
-    int r;
-
     task->work = work;
     task->sink.pipe = &work->pipe;
     task->fetch.state = task->state;
@@ -83,7 +67,35 @@ static void start(struct es_work *work, const struct es_job *job, struct es_task
     task->fetch.http = work->http;
     task->fetch.describe = job->describe;
     task->fetch.verbose = job->verbose;
-    r = es_task_prepare(task, &err);
+}
+
+/* From here on nothing is opened, executed or written but what was told before. */
+static int confine(struct es_work *work, struct es_job *job, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf lacks = {0};
+    struct es_sandbox sandbox;
+    bool network = false;
+
+    for (size_t i = 0; i < job->n; i++)
+        network = network || job->tasks[i].provider->network;
+    es_sandbox_init(&sandbox, network);
+    for (size_t i = 0; i < job->n; i++) {
+        prepare(work, job, &job->tasks[i]);
+        es_task_announce(&job->tasks[i], &sandbox);
+    }
+    es_sandbox_close(&sandbox);
+    if (!job->verbose)
+        return 0;
+    if (es_sandbox_lacks(&sandbox, &lacks) < 0)
+        return es_nomem(err);
+    return lacks.len > 0 ? es_pipe_remark(&work->pipe, &lacks, err) : 0;
+}
+
+static void start(struct es_task *task)
+{
+    struct es_err err;
+    int r = es_task_prepare(task, &err);
+
     if (r == 0)
         r = task->fn(&task->fetch, &err);
     if (r != ES_FETCH_PENDING)
@@ -106,9 +118,12 @@ static int run(struct es_work *work, struct es_job *job, struct es_err *err)
 
     if (r < 0)
         return r;
+    r = confine(work, job, err);
+    if (r < 0)
+        return r;
     work->pending = job->n;
     for (size_t i = 0; i < job->n; i++)
-        start(work, job, &job->tasks[i]);
+        start(&job->tasks[i]);
     if (es_http_run(work->http, &work->pending, &why) < 0)
         give_up(job, &why);
     if (work->r < 0) {
@@ -141,7 +156,7 @@ int main(int argc, char **argv)
     }
     work.pipe.fd = number(argv[2]);
     signal(SIGPIPE, SIG_IGN);
-    if (settle(argv[3]) < 0)
+    if (es_sandbox_settle(number(argv[3])) < 0)
         return 70;
     r = es_job_read(number(argv[1]), &job, &err);
     if (r == 0)

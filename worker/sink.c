@@ -243,6 +243,15 @@ int es_sink_finish(struct es_sink *sink, const struct es_err *failure, struct es
     return send(sink->pipe, ES_FRAME_DONE, &payload, err);
 }
 
+int es_pipe_remark(struct es_pipe *pipe, const struct es_buf *text, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
+
+    if (es_put_bytes(&payload, text->data, text->len) < 0)
+        return es_nomem(err);
+    return send(pipe, ES_FRAME_REMARK, &payload, err);
+}
+
 int es_pipe_end(struct es_pipe *pipe, struct es_err *err)
 {
     static const struct es_buf nothing;

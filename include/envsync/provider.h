@@ -112,6 +112,7 @@ struct es_provider {
     /* Names where it reads ${cloud.FACT} for the options of others, without a source of its own. */
     int (*facts)(struct es_needs *needs, struct es_err *err);
     bool describes; /* fetch() can tell, instead, how it would authenticate (es_fetch.describe) */
+    bool network;   /* fetch() asks the network */
     bool named;     /* its records' `object` is the full name that ssm-json writes */
 };
 
@@ -201,6 +202,14 @@ struct es_fetch {
     void *own;                /* the provider's, NULL at first; */
     void (*clear)(void *own); /* ended by this at the very end, where it is not NULL */
 };
+
+/* Optional (worker/fetchers.c): called with the parsed options, ${cloud.FACT} in them as it was
+ * typed, before any fetch() and before the worker closes its sandbox. What fetch() will read by a
+ * name that it finds for itself has to be allowed here: a directory with all below it, or a file.
+ * It may look at local configuration only, and reports nothing: fetch() meets the same fault. */
+struct es_sandbox;
+typedef void es_prepare_fn(const struct es_fetch *fetch, struct es_sandbox *sandbox);
+void es_sandbox_allow(struct es_sandbox *sandbox, const char *path);
 
 /* Reads, or asks the network. Returns 0 when all is put, a negative errno, or ES_FETCH_PENDING
  * where requests are under way: then es_fetch_finish() must be called exactly once, from the loop

@@ -196,7 +196,7 @@ int es_aws_new(struct es_fetch *fetch, const struct es_aws_options *options,
     aws->addressing = addressing;
     r = es_aws_region_find(shared, &aws->settings, aws->custom != NULL, aws->region, &origin,
                            on_region, aws, &aws->asking, err);
-    /* The keys are fetched meanwhile; a process is so started before the sandbox is closed. */
+    /* The keys are fetched meanwhile. */
     if (r >= 0)
         r = es_aws_creds_get(aws->creds, given(aws->region), on_early_keys, aws, err);
     if (r < 0)

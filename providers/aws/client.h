@@ -20,6 +20,9 @@
 
 struct es_aws;
 
+/* Before fetch(), of a source whose state begins with es_aws_options. */
+es_prepare_fn es_aws_prepare;
+
 /* Starts to find credentials and region. ES_CONFIG for what is wrong at once. */
 int es_aws_new(struct es_fetch *fetch, const struct es_aws_options *options,
                enum es_aws_service service, enum es_aws_addressing addressing, struct es_aws **ret,

@@ -183,5 +183,6 @@ const struct es_provider es_provider_s3 = {
     .defaults = "aws",
     .default_options = es_aws_defaults,
     .describes = true,
+    .network = true,
     .mirror = mirror,
 };

@@ -105,4 +105,5 @@ const struct es_provider es_provider_secrets_manager = {
     .defaults = "aws",
     .default_options = es_aws_defaults,
     .describes = true,
+    .network = true,
 };

@@ -121,5 +121,6 @@ const struct es_provider es_provider_ssm = {
     .defaults = "aws",
     .default_options = es_aws_defaults,
     .describes = true,
+    .network = true,
     .named = true,
 };

@@ -275,12 +275,11 @@ def test_the_worker_is_nobody_without_privileges_groups_or_environment(as_root, 
         assert int(status[caps], 16) == 0
     assert environ == b"PATH=/usr/bin:/bin\0LC_ALL=C.UTF-8\0" and b"CANARY" not in words
     assert re.search(r"Max core file size\s+0\s+0", limits)
-    # stdin and stdout are nowhere, stderr is ours; the pipes, and its source read-only.
-    assert fds.pop(0) == fds.pop(1) == "/dev/null"
-    fds.pop(2)
+    # It has nothing to print on; then the pipes, and its source.
+    assert fds.pop(0) == fds.pop(1) == fds.pop(2) == "/dev/null"
     files = {fd: path for fd, path in fds.items() if not path.startswith("pipe:")}
     assert set(files.values()) <= {str(plain.path("source.env"))}, fds
-    for fd in files:
+    for fd in [0, 1, 2, *files]:
         assert int(re.search(r"flags:\t(\d+)", flags[fd])[1], 8) & os.O_ACCMODE == os.O_RDONLY
 
 

@@ -199,7 +199,7 @@ static void frames_that_are_too_short_are_refused(void **state)
 
 static void frames_of_no_known_kind_are_refused(void **state)
 {
-    static const int types[] = {0, ES_FRAME_JOB, ES_FRAME_FATAL + 1, 255};
+    static const int types[] = {0, ES_FRAME_JOB, ES_FRAME_REMARK + 1, 255};
     ES_CLEANUP(teardown) struct fixture f;
 
     setup(&f, state);
@@ -280,6 +280,25 @@ static void a_note_is_never_an_error_and_never_long(void **state)
         assert_true(f.report.items[i].level >= ES_LEVEL_NOTICE);
         assert_true(strlen(f.report.items[i].text) < ES_ERR_MAX + 100);
     }
+}
+
+static void a_remark_about_the_worker_is_a_detail_and_never_long(void **state)
+{
+    ES_CLEANUP(teardown) struct fixture f;
+    char words[5000];
+
+    setup(&f, state);
+    memset(words, 'x', sizeof words - 1);
+    words[sizeof words - 1] = '\0';
+    text(&f, words);
+    assert_int_equal(take(&f, ES_FRAME_REMARK), 0);
+    assert_int_equal(f.report.n, 1);
+    assert_int_equal(f.report.items[0].level, ES_LEVEL_INFO);
+    assert_int_equal(strncmp(f.report.items[0].text, "worker: xxx", 11), 0);
+    assert_true(strlen(f.report.items[0].text) < ES_ERR_MAX + 100);
+    text(&f, "x");
+    u8(&f, 0);
+    refused(&f, ES_FRAME_REMARK);
 }
 
 static void the_same_as_nothing_known_is_refused(void **state)
@@ -531,6 +550,7 @@ int main(void)
         test_in_dir(a_record_must_be_whole_and_of_a_good_shape),
         test_in_dir(sources_that_give_too_much_are_refused),
         test_in_dir(a_note_is_never_an_error_and_never_long),
+        test_in_dir(a_remark_about_the_worker_is_a_detail_and_never_long),
         test_in_dir(the_same_as_nothing_known_is_refused),
         test_in_dir(what_is_the_same_comes_from_the_last_set),
         test_in_dir(the_same_counts_only_for_name_version_and_address),
