@@ -89,6 +89,10 @@ void es_aws_helpers_free(struct es_aws_helper *helpers);
  * ("SessionToken", Version 1). *ret_expires: seconds since 1970, 0 for never. ES_INVALID. */
 int es_aws_keys_read(const char *text, size_t len, bool process, struct es_aws_keys *ret,
                      int64_t *ret_expires, struct es_err *err);
+/* The same of an answer of STS, which is XML and always has a token. */
+enum { ES_AWS_MAX_STS_ANSWER = 65536 };
+int es_aws_keys_read_sts(const char *text, size_t len, struct es_aws_keys *ret,
+                         int64_t *ret_expires, struct es_err *err);
 
 /* ---- credentials.c ---- */
 

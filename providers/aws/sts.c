@@ -1,16 +1,10 @@
-/* The two calls of STS that give credentials. The answer is XML that holds secrets: it goes from
- * the loop's cleansed buffer through the cleansing parser into cleansed buffers. */
+/* The two calls of STS that give credentials. The answer holds secrets and goes from the loop's
+ * cleansed buffer through keys.c into cleansed buffers. */
 #include "inner.h"
 
-#include "date.h"
-#include "xml.h"
-
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_ANSWER = 65536 };
 
 struct es_aws_sts {
     struct es_aws_sts_call call;
@@ -21,74 +15,19 @@ void es_aws_sts_free(struct es_aws_sts *sts)
     free(sts);
 }
 
-/* What an answer has of <Credentials>. */
-struct reading {
-    struct es_aws_keys keys;
-    int64_t expires_ms;
-    unsigned in; /* depth of <Credentials>, 0: not there */
-};
-
-static int on_open(void *state, unsigned depth, const char *name, struct es_err *err)
-{
-    struct reading *reading = state;
-
-    (void)err;
-    if (strcmp(name, "Credentials") == 0 && depth == 2)
-        reading->in = depth;
-    return 0;
-}
-
-static int on_close(void *state, unsigned depth, const char *name, const char *text, size_t len,
-                    struct es_err *err)
-{
-    struct reading *reading = state;
-    struct es_buf *to = NULL;
-
-    if (depth == reading->in)
-        reading->in = 0;
-    if (!reading->in || depth != reading->in + 1)
-        return 0;
-    if (strcmp(name, "AccessKeyId") == 0)
-        to = &reading->keys.id;
-    else if (strcmp(name, "SecretAccessKey") == 0)
-        to = &reading->keys.secret;
-    else if (strcmp(name, "SessionToken") == 0)
-        to = &reading->keys.token;
-    else if (strcmp(name, "Expiration") == 0 && !es_aws_date_iso(text, &reading->expires_ms))
-        return es_fail(err, ES_INVALID, EBADMSG, "an expiration that is no time");
-    if (to && es_buf_set(to, text, len) < 0)
-        return es_nomem(err);
-    return 0;
-}
-
-static int read_answer(const struct es_buf *body, struct reading *reading, struct es_err *err)
-{
-    static const struct es_xml_handler handler = {.open = on_open, .close = on_close};
-    ES_CLEANUP(es_xml_freep) struct es_xml *xml = NULL;
-    int r = es_xml_new(&handler, reading, MAX_ANSWER, &xml, err);
-
-    if (r == 0)
-        r = es_xml_feed(xml, es_buf_str(body), body->len, err);
-    if (r == 0)
-        r = es_xml_finish(xml, err);
-    if (r < 0)
-        return r;
-    if (!reading->keys.id.len || !reading->keys.secret.len || !reading->keys.token.len)
-        return es_fail(err, ES_INVALID, EBADMSG, "STS has answered without credentials");
-    return 0;
-}
-
 static void on_done(void *data, const struct es_aws_reply *reply)
 {
     struct es_aws_sts *sts = data;
-    struct reading reading = {0};
+    struct es_aws_keys keys = {0};
     struct es_err err = reply->err;
+    int64_t expires = 0;
     int r = reply->r;
 
     if (r == 0)
-        r = read_answer(&reply->answer->body, &reading, &err);
-    sts->call.done(sts->call.data, r, &reading.keys, reading.expires_ms / 1000, &err);
-    es_aws_keys_done(&reading.keys);
+        r = es_aws_keys_read_sts(es_buf_str(&reply->answer->body), reply->answer->body.len, &keys,
+                                 &expires, &err);
+    sts->call.done(sts->call.data, r, &keys, expires, &err);
+    es_aws_keys_done(&keys);
 }
 
 int es_aws_sts_start(struct es_aws *aws, const struct es_aws_sts_call *call,
@@ -106,7 +45,7 @@ int es_aws_sts_start(struct es_aws *aws, const struct es_aws_sts_call *call,
         .operation = form[0].value,
         .method = "POST",
         .path = "/",
-        .max_body = MAX_ANSWER,
+        .max_body = ES_AWS_MAX_STS_ANSWER,
         .allow = call->token ? "sts:AssumeRoleWithWebIdentity" : "sts:AssumeRole",
         .allow_resource = link->role_arn,
         .on_done = on_done,
