@@ -10,15 +10,11 @@
 const char *es_option_type_name(enum es_option_type type)
 {
     static const char *const names[] = {
-        [ES_OPT_STRING] = "string",
-        [ES_OPT_PATH] = "path",
-        [ES_OPT_ENUM] = "word",
-        [ES_OPT_BOOL] = "boolean",
-        [ES_OPT_INTEGER] = "integer",
-        [ES_OPT_DURATION] = "duration",
-        [ES_OPT_MODE] = "mode",
-        [ES_OPT_STRINGS] = "list of strings",
-        [ES_OPT_MAP] = "table of strings",
+        [ES_OPT_STRING] = "string",       [ES_OPT_PATH] = "path",
+        [ES_OPT_ENUM] = "word",           [ES_OPT_BOOL] = "boolean",
+        [ES_OPT_INTEGER] = "integer",     [ES_OPT_DURATION] = "duration",
+        [ES_OPT_MODE] = "mode",           [ES_OPT_STRINGS] = "list of strings",
+        [ES_OPT_PATHS] = "list of paths", [ES_OPT_MAP] = "table of strings",
     };
 
     return names[type];
@@ -168,7 +164,7 @@ static int check_word(const struct es_option *option, const char *text, const st
 {
     char list[300];
 
-    if (option->type == ES_OPT_PATH && !path_is_clean(text))
+    if ((option->type == ES_OPT_PATH || option->type == ES_OPT_PATHS) && !path_is_clean(text))
         return wrong(file, pos, err, option->key,
                      "must be an absolute path without \".\" and \"..\"");
     if (option->type != ES_OPT_ENUM || is_choice(option->choices, text))
@@ -193,6 +189,17 @@ static int read_mode(const char *text, int64_t *ret)
     return 0;
 }
 
+/* Paths are compared as text later on. */
+static void single_slashes(char *path)
+{
+    char *to = path;
+
+    for (const char *p = path; *p; p++)
+        if (!(p[0] == '/' && p[1] == '/'))
+            *to++ = *p;
+    *to = '\0';
+}
+
 static int read_strings(const struct es_option *option, const struct es_value *value,
                         const char *file, struct es_strings *ret, struct es_err *err)
 {
@@ -211,6 +218,11 @@ static int read_strings(const struct es_option *option, const struct es_value *v
             return r;
         ret->pos[i] = value->list.items[i].pos;
         ret->n++;
+        r = check_word(option, ret->items[i], &ret->pos[i], file, err);
+        if (r < 0)
+            return r;
+        if (option->type == ES_OPT_PATHS)
+            single_slashes(ret->items[i]);
     }
     return 0;
 }
@@ -264,17 +276,6 @@ static int read_number(const struct es_option *option, const struct es_value *va
     return 0;
 }
 
-/* Paths are compared as text later on. */
-static void single_slashes(char *path)
-{
-    char *to = path;
-
-    for (const char *p = path; *p; p++)
-        if (!(p[0] == '/' && p[1] == '/'))
-            *to++ = *p;
-    *to = '\0';
-}
-
 static int read_text(const struct es_option *option, const struct es_value *value, const char *file,
                      void *field, struct es_err *err)
 {
@@ -314,6 +315,7 @@ static int read_option(const struct es_option *option, const struct es_value *va
     case ES_OPT_INTEGER:
         return read_number(option, value, file, field, err);
     case ES_OPT_STRINGS:
+    case ES_OPT_PATHS:
         return read_strings(option, value, file, field, err);
     case ES_OPT_MAP:
         return read_map(option, value, file, field, err);
@@ -387,6 +389,7 @@ void es_options_clear(const struct es_option *options, void *out)
 
         switch (option->type) {
         case ES_OPT_STRINGS:
+        case ES_OPT_PATHS:
             clear_strings(field);
             break;
         case ES_OPT_MAP:

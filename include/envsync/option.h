@@ -7,8 +7,9 @@
  *   BOOL              bool
  *   INTEGER           int64_t
  *   DURATION          int64_t             milliseconds: "250ms" "45s" "5m" "2h" "3d"
- *   MODE              int64_t             "0640" -> 0640; only rwx bits, nothing for others to
- * write STRINGS           struct es_strings MAP               struct es_map       table of strings
+ *   MODE              int64_t             "0640" -> 0640; rwx bits, nothing for others to write
+ *   STRINGS PATHS     struct es_strings
+ *   MAP               struct es_map       table of strings
  *
  * All structs are zero-initialised first and ended with es_options_clear().
  */
@@ -26,6 +27,7 @@ enum es_option_type {
     ES_OPT_DURATION,
     ES_OPT_MODE,
     ES_OPT_STRINGS,
+    ES_OPT_PATHS, /* each as of PATH */
     ES_OPT_MAP,
 };
 

@@ -6,6 +6,7 @@ struct all {
     bool flag;
     int64_t integer, duration, mode;
     struct es_strings strings;
+    struct es_strings paths;
     struct es_map map;
 };
 
@@ -20,6 +21,7 @@ static const struct es_option options[] = {
     {"duration", ES_OPT_DURATION, 0, "45s", NULL, OPT(duration), "a time"},
     {"mode", ES_OPT_MODE, 0, "0640", NULL, OPT(mode), "a mode"},
     {"strings", ES_OPT_STRINGS, 0, NULL, NULL, OPT(strings), "strings"},
+    {"paths", ES_OPT_PATHS, 0, NULL, NULL, OPT(paths), "paths"},
     {"map", ES_OPT_MAP, 0, NULL, NULL, OPT(map), "a map"},
     {0},
 };
@@ -79,7 +81,7 @@ static void every_type_is_read_into_its_field(void **state)
     assert_int_equal(parse(options,
                            "string = 's'\npath = '/a/b'\nword = 'three'\nflag = false\n"
                            "integer = 5\nduration = '2m'\nmode = '0400'\n"
-                           "strings = ['x', '']\n[map]\n'a.b' = 'c'\nd = ''\n",
+                           "strings = ['x', '']\npaths = ['//a///b']\n[map]\n'a.b' = 'c'\nd = ''\n",
                            &all, &err),
                      0);
     assert_string_equal(all.string, "s");
@@ -92,10 +94,12 @@ static void every_type_is_read_into_its_field(void **state)
     assert_int_equal(all.strings.n, 2);
     assert_string_equal(all.strings.items[0], "x");
     assert_int_equal(all.strings.pos[1].column, 17);
+    assert_int_equal(all.paths.n, 1);
+    assert_string_equal(all.paths.items[0], "/a/b");
     assert_int_equal(all.map.n, 2);
     assert_string_equal(all.map.items[0].key, "a.b");
     assert_string_equal(all.map.items[0].value, "c");
-    assert_int_equal(all.map.items[0].pos.line, 10);
+    assert_int_equal(all.map.items[0].pos.line, 11);
     es_options_clear(options, &all);
     assert_null(all.string);
     assert_null(all.strings.items);
@@ -119,6 +123,7 @@ static void every_mistake_is_told_with_its_place(void **state)
         {"flag = 1", "F:1:8: flag must be true or false"},
         {"integer = '1'", "F:1:11: integer must be an integer"},
         {"integer = 1.0", "F:1:11: integer must be an integer"},
+        {"paths = ['/a', 'b']", "F:1:16: paths must be an absolute path without \".\" and \"..\""},
         {"strings = 'a'", "F:1:11: strings must be a list of strings"},
         {"strings = ['a', 1]", "F:1:17: strings must be a string, not an integer"},
         {"map = 'a'", "F:1:7: map must be a table of strings"},
