@@ -5,8 +5,10 @@
 #include "cmd.h"
 #include "show.h"
 
-#include <stdio.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What the sources say of themselves is the result here, not a log. */
 static void show_notes(struct es_session *session)
@@ -46,6 +48,29 @@ static void warn_last_good(struct es_session *session, const struct es_config *c
                           config->sources[i].name);
 }
 
+static bool is_there(const char *path, int mode)
+{
+    return access(path, mode) == 0 || errno != ENOENT;
+}
+
+/* What is to be done one day is better tried today. */
+static void warn_on_change(struct es_session *session, const struct es_config *config)
+{
+    const struct es_strings *run = &config->on_change.run;
+
+    for (size_t i = 0; i < config->on_change.touch.n; i++) {
+        const char *path = config->on_change.touch.items[i];
+        ES_CLEANUP(es_freep) char *dir = strndup(path, (size_t)(strrchr(path, '/') - path) + 1);
+
+        if (dir && !is_there(dir, F_OK))
+            es_report_add(&session->report, ES_LEVEL_WARNING,
+                          "on_change: touch %s: there is no directory %s", path, dir);
+    }
+    if (run->n > 0 && run->items[0][0] == '/' && !is_there(run->items[0], X_OK))
+        es_report_add(&session->report, ES_LEVEL_WARNING, "on_change: there is no program %s",
+                      run->items[0]);
+}
+
 static int run(struct es_session *session, struct es_err *err)
 {
     ES_CLEANUP(es_config_done) struct es_config config = {0};
@@ -57,6 +82,7 @@ static int run(struct es_session *session, struct es_err *err)
         return r;
     es_session_warn_idle(session, &config);
     warn_last_good(session, &config);
+    warn_on_change(session, &config);
     if (session->args.credentials)
         r = show_credentials(session, &config, err);
     es_session_flush(session);

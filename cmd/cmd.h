@@ -34,6 +34,7 @@ struct es_session {
     struct es_args args;
     struct es_log log;
     struct es_report report;
+    size_t told; /* of the report's items, how many are logged already */
 };
 
 /* Exit codes of the contract. */
@@ -77,7 +78,7 @@ void es_session_warn_idle(struct es_session *session, const struct es_config *co
 /* The absolute deadline of this run. */
 int64_t es_session_deadline(const struct es_session *session, const struct es_config *config);
 
-/* Logs what the report holds and empties it. */
+/* Logs what has come into the report since the last call. It stays there for --json. */
 void es_session_flush(struct es_session *session);
 
 /* Tells on a terminal that envsync waits; a hook of the core. */

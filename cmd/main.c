@@ -61,13 +61,13 @@ int64_t es_session_deadline(const struct es_session *session, const struct es_co
 
 void es_session_flush(struct es_session *session)
 {
-    for (size_t i = 0; i < session->report.n; i++)
-        es_log_line(&session->log, session->report.items[i].level, "%s",
-                    session->report.items[i].text);
+    for (; session->told < session->report.n; session->told++)
+        es_log_line(&session->log, session->report.items[session->told].level, "%s",
+                    session->report.items[session->told].text);
     if (session->report.dropped)
         es_log_line(&session->log, ES_LEVEL_WARNING, "%zu more messages are not shown",
                     session->report.dropped);
-    es_report_done(&session->report);
+    session->report.dropped = 0;
 }
 
 void es_session_on_wait(void *data, const char *what, const char *name)
@@ -118,6 +118,7 @@ int main(int argc, char **argv)
         es_log_line(&session.log, ES_LEVEL_ERROR, "%s", err.msg);
         r = es_exit_code(err.class);
     }
+    es_report_done(&session.report);
     /* A result that could not be written is no result. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
         es_log_line(&session.log, ES_LEVEL_ERROR, "stdout: %s", strerror(errno));

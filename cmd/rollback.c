@@ -1,5 +1,5 @@
 /* `envsync rollback`: publishes the previous set and holds it. */
-#include "../core/run.h"
+#include "../core/act.h"
 #include "cmd.h"
 
 static int run(struct es_session *session, struct es_err *err)
@@ -23,6 +23,7 @@ static int run(struct es_session *session, struct es_err *err)
     es_log_line(&session->log, ES_LEVEL_NOTICE,
                 "%s: the earlier set is in place and held; `envsync sync --release` ends that",
                 run.config.name);
+    es_act(&run, &options, &session->report);
     return ES_EXIT_OK;
 }
 

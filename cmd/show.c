@@ -97,6 +97,18 @@ static void dry_run_files(const struct es_run *run)
     }
 }
 
+static void dry_run_actions(const struct es_run *run)
+{
+    const struct es_on_change *on_change = &run->config.on_change;
+
+    if (on_change->n > 0 && run->memory.unreadable)
+        es_show_line("on_change: not comparable (you may not read the state)");
+    for (size_t i = 0; i < on_change->n; i++)
+        if (run->acts[i] == ES_ACT_PENDING)
+            es_show_line("on_change: would %s %s", es_action_word(&on_change->actions[i]),
+                         on_change->actions[i].words[0]);
+}
+
 void es_show_dry_run(const struct es_run *run)
 {
     const struct es_set *set = &run->set;
@@ -124,6 +136,7 @@ void es_show_dry_run(const struct es_run *run)
                          owner_wanted(&piece->target, will));
     }
     dry_run_files(run);
+    dry_run_actions(run);
 }
 
 void es_json_init(struct es_json *json)
@@ -311,6 +324,34 @@ static void add_stale(struct es_json *json, const struct es_run *run)
     }
 }
 
+/* Of `run` only the program: its arguments may be anything. */
+void es_json_action(struct es_json *json, struct es_value *item, const struct es_action *action)
+{
+    es_json_text(json, item, "action", es_action_word(action));
+    es_json_text(json, item, "what", action->words[0]);
+}
+
+static void add_actions(struct es_json *json, const struct es_run *run)
+{
+    static const char *const words[] = {[ES_ACT_DONE] = "done",
+                                        [ES_ACT_SKIPPED] = "skipped",
+                                        [ES_ACT_PENDING] = "pending",
+                                        [ES_ACT_FAILED] = "failed"};
+    struct es_value *list;
+
+    es_json_text(json, &json->root, "on_change", es_acts_word(run));
+    list = es_json_list(json, &json->root, "actions");
+    for (size_t i = 0; i < run->config.on_change.n; i++) {
+        struct es_value *item;
+
+        if (run->acts[i] == ES_ACT_NONE)
+            continue;
+        item = es_json_item(json, list);
+        es_json_action(json, item, &run->config.on_change.actions[i]);
+        es_json_text(json, item, "state", words[run->acts[i]]);
+    }
+}
+
 void es_show_failure(const struct es_session *session, const struct es_err *failure)
 {
     ES_CLEANUP(es_json_done) struct es_json json;
@@ -352,6 +393,7 @@ int es_show_json(const struct es_session *session, const struct es_run *run,
     add_files(&json, run);
     add_kept(&json, &run->set);
     add_stale(&json, run);
+    add_actions(&json, run);
     add_messages(&json, &session->report, "errors", ES_LEVEL_ERROR, failure);
     add_messages(&json, &session->report, "warnings", ES_LEVEL_WARNING, NULL);
     return es_json_print(&json, err);

@@ -2,7 +2,7 @@
 #ifndef ENVSYNC_CMD_SHOW_H
 #define ENVSYNC_CMD_SHOW_H
 
-#include "../core/run.h"
+#include "../core/act.h"
 #include "cmd.h"
 
 /* A line to stdout, escaped. */
@@ -19,6 +19,7 @@ struct es_value *es_json_item(struct es_json *json, struct es_value *list); /* a
 void es_json_text(struct es_json *json, struct es_value *table, const char *key, const char *text);
 void es_json_bool(struct es_json *json, struct es_value *table, const char *key, bool flag);
 void es_json_number(struct es_json *json, struct es_value *table, const char *key, int64_t n);
+void es_json_action(struct es_json *json, struct es_value *item, const struct es_action *action);
 int es_json_print(struct es_json *json, struct es_err *err);
 void es_json_done(struct es_json *json);
 

@@ -1,6 +1,6 @@
 /* `envsync status`: what the state says of the last run, offline. */
 #include "../core/commit/sealed.h"
-#include "../core/run.h"
+#include "../core/pending.h"
 #include "cmd.h"
 #include "show.h"
 
@@ -12,6 +12,7 @@ struct work {
     struct es_config config;
     struct es_store store;
     struct es_previous previous;
+    bool due[ES_MAX_ACTIONS]; /* by action of [on_change] */
 };
 
 static void work_done(struct work *work)
@@ -87,6 +88,10 @@ static void show_text(const struct work *work)
                      state_of(work, i), (long long)((now - before->fetched_ms) / 1000), text);
     }
     es_show_line("  hold: %s", store->held ? "yes, since a rollback" : "no");
+    for (size_t i = 0; i < work->config.on_change.n; i++)
+        if (work->due[i])
+            es_show_line("  pending: %s %s", es_action_word(&work->config.on_change.actions[i]),
+                         work->config.on_change.actions[i].words[0]);
 }
 
 static void json_sources(struct es_json *json, const struct work *work)
@@ -109,6 +114,15 @@ static void json_sources(struct es_json *json, const struct work *work)
     }
 }
 
+static void json_pending(struct es_json *json, const struct work *work)
+{
+    struct es_value *list = es_json_list(json, &json->root, "pending");
+
+    for (size_t i = 0; i < work->config.on_change.n; i++)
+        if (work->due[i])
+            es_json_action(json, es_json_item(json, list), &work->config.on_change.actions[i]);
+}
+
 static int show_json(const struct work *work, struct es_err *err)
 {
     ES_CLEANUP(es_json_done) struct es_json json;
@@ -124,6 +138,7 @@ static int show_json(const struct work *work, struct es_err *err)
     es_json_bool(&json, &json.root, "complete", store->set.complete);
     es_json_bool(&json, &json.root, "held", store->held);
     json_sources(&json, work);
+    json_pending(&json, work);
     return es_json_print(&json, err);
 }
 
@@ -141,6 +156,8 @@ static int run(struct es_session *session, struct es_err *err)
                     work.config.name);
     if (r == 0)
         r = es_previous_load(&work.config, args->root, &work.store, &work.previous, err);
+    if (r == 0)
+        r = es_pending_read(&work.config, &work.store, work.due, err);
     if (r == 0 && args->json)
         r = show_json(&work, err);
     else if (r == 0)

@@ -1,5 +1,5 @@
 /* `envsync sync`: fetch, merge, render, write; or with --dry-run compare and tell. */
-#include "../core/run.h"
+#include "../core/act.h"
 #include "cmd.h"
 #include "show.h"
 
@@ -84,7 +84,9 @@ static void tell_end(struct es_session *session, const struct es_run *run)
                       "the last set is younger than fresh_for: nothing is fetched");
 }
 
-static int finish(struct es_session *session, const struct es_run *run, struct es_err *err)
+/* What was written is told before what is done about it, which may take its time. */
+static int finish(struct es_session *session, struct es_run *run,
+                  const struct es_run_options *options, struct es_err *err)
 {
     const struct es_args *args = &session->args;
     int r = 0;
@@ -93,6 +95,10 @@ static int finish(struct es_session *session, const struct es_run *run, struct e
         es_report_add(&session->report, ES_LEVEL_WARNING,
                       "without root, owner and group of what is written stay yours");
     tell_end(session, run);
+    es_session_flush(session);
+    if (!args->dry_run && run->end == ES_RUN_DONE)
+        tell(session, run);
+    es_act(run, options, &session->report);
     if (args->json)
         r = es_show_json(session, run, NULL, err);
     else if (args->dry_run)
@@ -100,8 +106,6 @@ static int finish(struct es_session *session, const struct es_run *run, struct e
     es_session_flush(session);
     if (r < 0)
         return r;
-    if (!args->dry_run && run->end == ES_RUN_DONE)
-        tell(session, run);
     return args->exit_code && run->differs ? ES_EXIT_CHANGES : ES_EXIT_OK;
 }
 
@@ -130,7 +134,7 @@ static int run(struct es_session *session, struct es_err *err)
         r = es_run(&run, &options, &session->report, err);
     es_log_progress_end(&session->log);
     if (r == 0)
-        r = finish(session, &run, err);
+        r = finish(session, &run, &options, err);
     if (r < 0 && args->json)
         es_show_json(session, &run, err, &why);
     return r;

@@ -24,6 +24,11 @@ int es_globs_compile(const struct es_config *config, const struct es_strings *te
                      struct es_globs *ret, struct es_err *err);
 void es_globs_done(struct es_globs *globs);
 
+/* Units get their suffixes, and what cannot be done is refused. */
+int es_on_change_compile(const struct es_config *config, struct es_on_change *on_change,
+                         struct es_err *err);
+void es_on_change_done(struct es_on_change *on_change);
+
 /* What was filled before a failure is ended by the *_done() of the configuration. */
 int es_source_compile(struct es_config *config, struct es_value *table,
                       const struct es_variables *variables, struct es_source *source,

@@ -241,20 +241,21 @@ static int check_defaults(const struct es_config *config, const char *name, stru
     return es_options_unknown(sets, n, NULL, table, config->file, err);
 }
 
-static int read_last_good(struct es_config *config, const struct es_variables *variables,
-                          struct es_err *err)
+/* A table of this kind at the top; without one, everything has its default. */
+static int read_table(const struct es_config *config, const struct es_variables *variables,
+                      const char *key, const struct es_option *options, void *out,
+                      struct es_err *err)
 {
-    static const struct es_option *const sets[] = {es_last_good_options};
+    const struct es_option *const sets[] = {options};
     struct es_value empty = {.type = ES_TABLE}, *table;
-    int r = table_of(config, "last_good", &table, err);
+    int r = table_of(config, key, &table, err);
 
     if (r == 0 && table)
         r = es_options_unknown(sets, 1, NULL, table, config->file, err);
     if (r == 0 && table)
-        r = es_expand_table(variables, es_last_good_options, table, config->file, err);
+        r = es_expand_table(variables, options, table, config->file, err);
     if (r == 0)
-        r = es_options_parse(es_last_good_options, table ? table : &empty, config->file,
-                             &config->last_good, err);
+        r = es_options_parse(options, table ? table : &empty, config->file, out, err);
     return r;
 }
 
@@ -281,13 +282,13 @@ static int read_variables(struct es_config *config, const struct es_process *pro
 static int read_top(struct es_config *config, const struct es_process *process,
                     struct es_variables *variables, struct es_err *err)
 {
-    const char *tables[16] = {"source", "output", "last_good"};
+    const char *tables[16] = {"source", "output", "last_good", "on_change"};
     static const struct es_option *const sets[] = {es_config_options};
     struct es_value *root = &config->root;
-    size_t n = default_tables(tables + 3, 12);
+    size_t n = default_tables(tables + 4, 11);
     int r;
 
-    for (size_t i = 3; i < 3 + n; i++) {
+    for (size_t i = 4; i < 4 + n; i++) {
         r = check_defaults(config, tables[i], err);
         if (r < 0)
             return r;
@@ -300,7 +301,13 @@ static int read_top(struct es_config *config, const struct es_process *process,
     if (r == 0)
         r = es_options_parse(es_config_options, root, config->file, config, err);
     variables->allowed = &config->env;
-    return r == 0 ? read_last_good(config, variables, err) : r;
+    if (r == 0)
+        r = read_table(config, variables, "last_good", es_last_good_options, &config->last_good,
+                       err);
+    if (r == 0)
+        r = read_table(config, variables, "on_change", es_on_change_options, &config->on_change,
+                       err);
+    return r == 0 ? es_on_change_compile(config, &config->on_change, err) : r;
 }
 
 static int finish_top(struct es_config *config, struct es_err *err)
@@ -412,6 +419,7 @@ void es_config_done(struct es_config *config)
     free(config->sources);
     free(config->outputs);
     es_options_clear(es_last_good_options, &config->last_good);
+    es_on_change_done(&config->on_change);
     es_options_clear(es_config_options, config);
     es_value_done(&config->root);
     free(config->file);

@@ -95,6 +95,26 @@ struct es_last_good {
     char *at_rest;   /* "no", "encrypted" or "plain" */
 };
 
+/* What is to be done after a set has changed. */
+enum es_action_kind { ES_ACTION_TOUCH, ES_ACTION_RESTART, ES_ACTION_RELOAD, ES_ACTION_RUN };
+
+struct es_action {
+    enum es_action_kind kind;
+    char *const *words; /* a path, a unit, or a program and its arguments, which end with NULL */
+    size_t n;
+};
+
+/* [on_change] */
+struct es_on_change {
+    struct es_strings touch;
+    struct es_strings restart;
+    struct es_strings reload;
+    struct es_strings run;
+
+    struct es_action *actions; /* in the order in which they are done */
+    size_t n;
+};
+
 struct es_config {
     char *file; /* absolute path of the configuration */
     char *app;
@@ -106,6 +126,7 @@ struct es_config {
     int64_t deadline;  /* milliseconds */
     int64_t fresh_for; /* milliseconds */
     struct es_last_good last_good;
+    struct es_on_change on_change;
 
     struct es_value root; /* the parsed document, which sources borrow from */
     struct es_source *sources;
@@ -126,6 +147,7 @@ void es_config_done(struct es_config *config);
 /* Tables for messages, help and the manual page. */
 extern const struct es_option es_config_options[];
 extern const struct es_option es_last_good_options[];
+extern const struct es_option es_on_change_options[];
 extern const struct es_option es_source_options[];
 extern const struct es_option es_output_options[];
 

@@ -3,6 +3,7 @@
 
 #include "commit/sealed.h"
 #include "mirrored.h"
+#include "pending.h"
 #include "rest.h"
 
 #include <errno.h>
@@ -260,6 +261,8 @@ static int stage(struct es_run *run, const struct es_manifest *m, const struct e
         r = es_store_write(&run->memory.store, es_half_of(m->outputs[i].on_disk),
                            es_output_file(i).text, es_buf_str(&run->set.pieces[i].text),
                            run->set.pieces[i].text.len, 0, err);
+    if (r == 0)
+        r = es_pending_stage(run, err);
     return r;
 }
 

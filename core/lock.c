@@ -14,7 +14,8 @@
 
 enum { LOCK_STEP = 20 /* milliseconds between two tries */ };
 
-static int open_lock(const struct es_config *config, const char *root, struct es_err *err)
+static int open_lock(const struct es_config *config, const char *root, const char *name,
+                     struct es_err *err)
 {
     const struct es_make make[] = {
         {.path = "/run", .mode = 0755}, {.path = "/run/envsync", .below = true, .mode = 0700}, {0}};
@@ -24,7 +25,7 @@ static int open_lock(const struct es_config *config, const char *root, struct es
     ES_CLEANUP(es_freep) char *path = NULL;
     int fd, r;
 
-    if (asprintf(&path, "/run/envsync/%s/lock", config->name) < 0)
+    if (asprintf(&path, "/run/envsync/%s/%s", config->name, name) < 0)
         return es_nomem(err);
     r = es_walk_to(&walk, path, &place, err);
     if (r < 0) {
@@ -39,10 +40,10 @@ static int open_lock(const struct es_config *config, const char *root, struct es
     return fd;
 }
 
-int es_lock(const struct es_config *config, const char *root, int64_t deadline, es_wait_fn *on_wait,
-            void *data, struct es_err *err)
+static int take(const struct es_config *config, const char *root, const char *name,
+                int64_t deadline, es_wait_fn *on_wait, void *data, struct es_err *err)
 {
-    ES_CLEANUP(es_close) int fd = open_lock(config, root, err);
+    ES_CLEANUP(es_close) int fd = open_lock(config, root, name, err);
     bool told = false;
     int ret;
 
@@ -56,8 +57,8 @@ int es_lock(const struct es_config *config, const char *root, int64_t deadline, 
         if (es_clock_left(deadline) == 0)
             return es_fail(err, ES_LOCKED, ETIMEDOUT,
                            "another run of %s holds the lock until the deadline; see who with: "
-                           "fuser -v %s/run/envsync/%s/lock",
-                           config->name, root ? root : "", config->name);
+                           "fuser -v %s/run/envsync/%s/%s",
+                           config->name, root ? root : "", config->name, name);
         if (!told && on_wait)
             on_wait(data, "another run", config->name);
         told = true;
@@ -66,6 +67,18 @@ int es_lock(const struct es_config *config, const char *root, int64_t deadline, 
     ret = fd;
     fd = -1;
     return ret;
+}
+
+int es_lock(const struct es_config *config, const char *root, int64_t deadline, es_wait_fn *on_wait,
+            void *data, struct es_err *err)
+{
+    return take(config, root, "lock", deadline, on_wait, data, err);
+}
+
+int es_lock_acting(const struct es_config *config, const char *root, int64_t deadline,
+                   struct es_err *err)
+{
+    return take(config, root, "acting", deadline, NULL, NULL, err);
 }
 
 static const char clean_mark[] = "clean\n";

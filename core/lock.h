@@ -1,4 +1,5 @@
-/* The state directory /run/envsync/NAME and the lock in it: one run at a time per configuration. */
+/* The state directory /run/envsync/NAME and the locks in it: one run at a time per configuration.
+ */
 #ifndef ENVSYNC_CORE_LOCK_H
 #define ENVSYNC_CORE_LOCK_H
 
@@ -13,5 +14,9 @@ int es_lock(const struct es_config *config, const char *root, int64_t deadline, 
  * it is not clean. */
 bool es_lock_is_clean(int lock);
 int es_lock_set_clean(int lock, bool clean, struct es_err *err);
+
+/* The lock of who does what on_change asks for, which one does without the other lock. */
+int es_lock_acting(const struct es_config *config, const char *root, int64_t deadline,
+                   struct es_err *err);
 
 #endif

@@ -16,6 +16,7 @@ int es_memory_look(const struct es_config *config, const char *root, int64_t dea
     /* Somebody else's state is a mistake of the configuration, also for who only looks. */
     if (r == -ENOMEM || (r < 0 && err->class == ES_CONFIG))
         return r;
+    memory.unreadable = r < 0;
     r = es_sealed_open(&memory.store, config, memory.store.current, deadline, &quiet, err);
     if (r < 0)
         return r;

@@ -8,6 +8,7 @@
 struct es_memory {
     struct es_store store;
     struct es_previous previous;
+    bool unreadable; /* there may be a state, but the caller may not look at it */
 };
 #define ES_MEMORY_INIT                                                                             \
     {                                                                                              \

@@ -6,6 +6,7 @@
 #include "keep.h"
 #include "lock.h"
 #include "mirrored.h"
+#include "pending.h"
 #include "rest.h"
 
 #include <errno.h>
@@ -123,6 +124,9 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
                        "%s has no earlier set to roll back to; what lay below /run goes with each "
                        "boot",
                        run->config.name);
+    if (r < 0)
+        return r;
+    r = es_pending_go_back(run, err);
     if (r < 0)
         return r;
     memcpy(current, run->memory.store.current, sizeof current);
@@ -303,6 +307,8 @@ static int merge(struct es_run *run, const struct es_run_options *options, struc
         r = es_set_diff(&run->set, &run->config, err);
     if (r == 0)
         r = find_gone(run, options->root, err);
+    if (r == 0)
+        r = es_pending_find(run, err);
     for (size_t i = 0; run->restored && i < run->set.n; i++)
         run->set.pieces[i].restored = run->restored[i];
     run->differs = es_set_differs(&run->set) || run->repaired || files_differ(&run->fetched.mirror);

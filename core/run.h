@@ -10,6 +10,7 @@
 #define ENVSYNC_CORE_RUN_H
 
 #include "commit/store.h"
+#include "envsync/limits.h"
 #include "fetch.h"
 #include "memory.h"
 #include "set.h"
@@ -34,6 +35,15 @@ enum es_run_end {
     ES_RUN_HELD,  /* a rollback holds the present set: nothing was fetched */
 };
 
+/* What became of one action of [on_change]. */
+enum es_act {
+    ES_ACT_NONE = 0, /* it was not due */
+    ES_ACT_DONE,
+    ES_ACT_SKIPPED, /* not needed, since this run belongs to the start of a unit */
+    ES_ACT_PENDING, /* left to another run; in a dry run: it would be done */
+    ES_ACT_FAILED,  /* left to the next run */
+};
+
 struct es_run {
     struct es_config config;
     int lock;
@@ -43,11 +53,13 @@ struct es_run {
     struct es_tree tree;
     struct es_set set;
     enum es_run_end end;
-    enum es_target_state *restored; /* by output, what the republishing put right */
-    int *gone;                      /* by file of the last set: who gives it no more, or -1 */
-    bool differs;                   /* outputs or mirrored files */
-    bool repaired;                  /* mirrored files had a wrong owner or mode */
-    bool missing;                   /* a mirrored file of the present set is not in its place */
+    enum es_target_state *restored;   /* by output, what the republishing put right */
+    int *gone;                        /* by file of the last set: who gives it no more, or -1 */
+    bool differs;                     /* outputs or mirrored files */
+    bool repaired;                    /* mirrored files had a wrong owner or mode */
+    bool missing;                     /* a mirrored file of the present set is not in its place */
+    bool changes;                     /* the set differs from the last one: see pending.h */
+    enum es_act acts[ES_MAX_ACTIONS]; /* by action of the configuration: see act.h */
 };
 #define ES_RUN_INIT                                                                                \
     {                                                                                              \

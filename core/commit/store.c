@@ -467,6 +467,34 @@ int es_store_write(struct es_store *store, enum es_half half, const char *name, 
     return es_store_write_for(store, store->begun, half, name, data, len, ms, err);
 }
 
+int es_store_note(const struct es_store *store, const char *id, const char *name,
+                  const struct es_buf *text, struct es_err *err)
+{
+    ES_CLEANUP(es_close) int dir = open_set(store, pointer_half(store), id, err);
+    struct es_place place = {.dir = dir};
+    int r = 0;
+
+    if (dir < 0)
+        return dir;
+    snprintf(place.base, sizeof place.base, "%s", name);
+    es_temp_sweep(&place, NULL); /* sweeping the store does not look into sets that are kept */
+    if (text) {
+        const struct es_seal seal = es_seal(id, name, text->data, text->len);
+
+        r = put_file(dir, name, text->data, text->len, &seal, 0, err);
+    } else if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+        r = broken(name, err);
+    if (r == 0 && fsync(dir) < 0)
+        r = broken("fsync", err);
+    return r;
+}
+
+int es_store_read_note(const struct es_store *store, const char *id, const char *name,
+                       struct es_buf *ret, struct es_err *err)
+{
+    return es_store_read(store, id, pointer_half(store), name, ret, NULL, err);
+}
+
 static int sync_set(const struct es_store *store, enum es_half half, const char *id,
                     struct es_err *err)
 {

@@ -89,6 +89,13 @@ int es_store_begin(struct es_store *store, struct es_err *err);
 int es_store_write(struct es_store *store, enum es_half half, const char *name, const void *data,
                    size_t len, int64_t ms, struct es_err *err);
 
+/* A note beside the manifest of a generation that is there or was begun: a small file that may
+ * change after the commit. NULL removes it. Reading: -ENOENT where there is none. */
+int es_store_note(const struct es_store *store, const char *id, const char *name,
+                  const struct es_buf *text, struct es_err *err);
+int es_store_read_note(const struct es_store *store, const char *id, const char *name,
+                       struct es_buf *ret, struct es_err *err);
+
 /* Makes what was begun the present set; the present one becomes the previous one, or with `forget`
  * nobody's. The manifest is taken over by the store. */
 int es_store_commit(struct es_store *store, struct es_manifest *manifest, bool forget,

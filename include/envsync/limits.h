@@ -15,6 +15,7 @@ enum {
     ES_MAX_FRAME = (2 << 20),       /* one frame between the processes */
     ES_MAX_SOURCES = 256,           /* [[source]] tables */
     ES_MAX_OUTPUTS = 256,           /* [[output]] tables */
+    ES_MAX_ACTIONS = 64,            /* things to do of one [on_change] */
     ES_MAX_FILES = 512,             /* files that root opens for the worker in a run */
     ES_MAX_ENV_VARIABLE = 131072,   /* NAME=VALUE and its NUL, the kernel's own limit */
     ES_MAX_ENV_TOTAL = 2 << 20,     /* all variables of one output */

@@ -5,6 +5,7 @@ import pytest
 
 FIELDS = {"result": str, "dry_run": bool, "app": str, "exit": int, "sources": list,
           "outputs": list, "files": list, "kept": list, "stale": list, "errors": list,
+          "on_change": str, "actions": list,
           "warnings": list}  # fmt: skip
 
 

@@ -13,7 +13,8 @@ MARKDOWN = sorted([*SRCDIR.glob("*.md"), *(SRCDIR / "docs").glob("*.md")])
 
 TYPES = {
     "STRING": "string", "PATH": "path", "ENUM": "word", "BOOL": "boolean", "INTEGER": "integer",
-    "DURATION": "duration", "MODE": "mode", "STRINGS": "list of strings", "MAP": "table of strings",
+    "DURATION": "duration", "MODE": "mode", "STRINGS": "list of strings", "PATHS": "list of paths",
+    "MAP": "table of strings",
 }  # fmt: skip
 
 
@@ -117,6 +118,7 @@ def test_every_option_of_every_provider_is_in_the_manual_word_for_word(envsync):
     [
         ("core/config.c", "es_config_options"),
         ("core/config.c", "es_last_good_options"),
+        ("core/on_change.c", "es_on_change_options"),
         ("core/source.c", "es_source_options"),
         ("core/output.c", "es_output_options"),
     ],
@@ -134,6 +136,8 @@ def test_the_manual_describes_no_key_that_the_program_does_not_know(envsync):
         for source, table in (
             ("core/config.c", "es_config_options"),
             ("core/config.c", "es_last_good_options"),
+            ("core/on_change.c", "es_on_change_options"),
+        ("core/on_change.c", "es_on_change_options"),
             ("core/source.c", "es_source_options"),
             ("core/output.c", "es_output_options"),
         )

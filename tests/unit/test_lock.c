@@ -56,6 +56,20 @@ static void a_lock_that_is_held_is_waited_for_until_the_deadline_and_told_once(v
     assert_in_range(es_clock_ms() - begun, 95, 5000);
 }
 
+static void who_acts_has_a_lock_of_its_own(void **state)
+{
+    const struct es_config config = {.name = (char *)"demo"};
+    ES_CLEANUP(es_close) int run = -1, acts = -1;
+    struct dir *dir = *state;
+    struct es_err err;
+
+    run = lock(dir, "demo", 1000, NULL, NULL, &err);
+    acts = es_lock_acting(&config, dir->path, 0, &err);
+    assert_true(run >= 0 && acts >= 0);
+    assert_int_equal(es_lock_acting(&config, dir->path, 0, &err), -ETIMEDOUT);
+    assert_int_equal(err.class, ES_LOCKED);
+}
+
 static void another_name_is_another_lock(void **state)
 {
     ES_CLEANUP(es_close) int a = -1, b = -1;
@@ -129,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test_in_dir(the_lock_is_a_file_in_a_directory_of_ones_own),
         test_in_dir(a_lock_that_is_held_is_waited_for_until_the_deadline_and_told_once),
+        test_in_dir(who_acts_has_a_lock_of_its_own),
         test_in_dir(another_name_is_another_lock),
         test_in_dir(it_is_taken_as_soon_as_it_is_free),
         test_in_dir(a_planted_link_is_not_followed),
