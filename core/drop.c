@@ -2,12 +2,15 @@
 #include "drop.h"
 
 #include "build.h"
+#include "envsync/buf.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -55,25 +58,40 @@ int es_plain_stdio(bool out, struct es_err *err)
     return 0;
 }
 
-static int lacks(const char *capability, const char *call, struct es_err *err)
+/* In a user namespace uid 0 is no more than a name: few other users are there to become. */
+static bool in_user_namespace(void)
 {
-    if (errno == EPERM)
+    ES_CLEANUP(es_close) int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+    char text[64] = "";
+    unsigned long inside = 0, outside = 0, n = 0;
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+    return len > 0 && sscanf(text, "%lu %lu %lu", &inside, &outside, &n) == 3 && n < UINT32_MAX;
+}
+
+static int lacks(const char *capability, const char *call, int errnum, struct es_err *err)
+{
+    if ((errnum == EPERM || errnum == EINVAL) && in_user_namespace())
+        return es_fail(err, ES_DENIED, EPERM,
+                       "cannot drop privileges for the worker in a user namespace; where the unit "
+                       "has PrivateUsers=, the line must begin with ExecStartPre=+");
+    if (errnum == EPERM)
         return es_fail(err, ES_DENIED, EPERM,
                        "cannot drop privileges for the worker: capability %s is missing; add it "
                        "to CapabilityBoundingSet=",
                        capability);
-    return es_fail_errno(err, ES_INTERNAL, errno, "%s", call);
+    return es_fail_errno(err, ES_INTERNAL, errnum, "%s", call);
 }
 
 int es_drop(const struct es_identity *id, struct es_err *err)
 {
     if (geteuid() == 0) {
         if (setgroups(0, NULL) < 0)
-            return lacks("CAP_SETGID", "setgroups", err);
+            return lacks("CAP_SETGID", "setgroups", errno, err);
         if (setresgid(id->gid, id->gid, id->gid) < 0)
-            return lacks("CAP_SETGID", "setresgid", err);
+            return lacks("CAP_SETGID", "setresgid", errno, err);
         if (setresuid(id->uid, id->uid, id->uid) < 0)
-            return lacks("CAP_SETUID", "setresuid", err);
+            return lacks("CAP_SETUID", "setresuid", errno, err);
         if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || geteuid() == 0)
             return es_fail(err, ES_INTERNAL, EPERM, "the child could become root again");
     }

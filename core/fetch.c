@@ -328,6 +328,9 @@ int es_fetch_all(const struct es_fetch_plan *plan, struct es_fetched *ret, struc
                                    err);
     if (r == 0)
         r = fetch(&c, err);
+    /* A unit that is stopped signals all of its processes: what came of that is nobody's fault. */
+    if (r < 0 && es_process_caught())
+        r = es_fail(err, ES_INTERNAL, EINTR, "interrupted");
     es_surroundings_done(&c.surroundings);
     if (r == 0)
         r = put_in_order(&fetched, err);

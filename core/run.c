@@ -336,8 +336,18 @@ static int may_rest(const struct es_run *run, const struct es_run_options *optio
     return r;
 }
 
-int es_run(struct es_run *run, const struct es_run_options *options, struct es_report *report,
-           struct es_err *err)
+/* What a unit's sandbox does looks like a fault of the disk or of modes, and is met at boot. */
+static void advise_on_unit(int r, const struct es_run_options *options, struct es_err *err)
+{
+    if (r == -EROFS)
+        es_advise(err, "where the unit has ProtectSystem= or DynamicUser=, ReadWritePaths= must "
+                       "name the directory, or the line begin with ExecStartPre=+");
+    else if (r == -EACCES && geteuid() != 0 && !options->dry && !options->root)
+        es_advise(err, "envsync is not root here; in a unit the line begins with ExecStartPre=!");
+}
+
+static int go(struct es_run *run, const struct es_run_options *options, struct es_report *report,
+              struct es_err *err)
 {
     struct es_buf *texts = NULL;
     int r = may_rest(run, options, err);
@@ -361,6 +371,16 @@ int es_run(struct es_run *run, const struct es_run_options *options, struct es_r
     es_keep_done(texts, run->config.n_sources);
     if (r == 0 && !options->dry && mirrors(&run->config))
         r = es_lock_set_clean(run->lock, true, err);
+    return r;
+}
+
+int es_run(struct es_run *run, const struct es_run_options *options, struct es_report *report,
+           struct es_err *err)
+{
+    int r = go(run, options, report, err);
+
+    if (r < 0)
+        advise_on_unit(r, options, err);
     return r;
 }
 

@@ -3,8 +3,11 @@
 `machine` is one systemd for all tests of a module, with the built envsync installed. Where none can
 be booted (not root, mostly) the tests are skipped, loudly: under CI=true that is a failure.
 """
+import io
+import json
 import shlex
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,24 @@ class Machine:
             chown {owner} {shlex.quote(path)}"""
         self.run("sh", "-c", script, input=content)
 
+    def write_all(self, files):
+        """Makes several files at once, root's and mode 0644: {path: text}."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for path, content in files.items():
+                entry = tarfile.TarInfo(path.lstrip("/"))
+                entry.size, entry.mode = len(content.encode()), 0o644
+                tar.addfile(entry, io.BytesIO(content.encode()))
+        self.run("tar", "x", "-C", "/", input=packed.getvalue())
+
+    def unpack(self, folder, target, owner="root:root"):
+        """Copies a folder of this host into the machine."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            tar.add(folder, arcname=".", filter=lambda e: None if "__pycache__" in e.name else e)
+        script = 'mkdir -p "$1" && tar x -C "$1" && chown -R "$2" "$1"'
+        self.run("sh", "-c", script, "sh", target, owner, input=packed.getvalue())
+
     def read(self, path):
         return self.run("cat", path).stdout
 
@@ -61,6 +82,12 @@ class Machine:
     def journal(self, unit):
         command = ["-u", unit, "-o", "short-full", "--no-hostname"]
         return self._harness("log", *command).stdout.decode(errors="replace")
+
+    def entries(self, unit):
+        """The journal of a unit: [(who, priority, message)]."""
+        text = self._harness("log", "-q", "-u", unit, "-o", "json").stdout.decode(errors="replace")
+        found = [json.loads(line) for line in text.splitlines()]
+        return [(e.get("SYSLOG_IDENTIFIER"), int(e["PRIORITY"]), e["MESSAGE"]) for e in found]
 
     def stop(self):
         done = self._harness("stop")

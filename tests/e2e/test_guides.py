@@ -3,12 +3,10 @@
 S3, SSM and the metadata service are played by tests/gateway inside of the machine; everything else
 is real: releases of Elixir and of rebar3, Erlang, Ruby, Puma.
 """
-import io
 import json
 import os
 import shutil
 import subprocess
-import tarfile
 import time
 import tomllib
 
@@ -56,16 +54,6 @@ SHOP = {
 }  # fmt: skip
 
 
-def unpack(machine, folder, target, owner="root:root"):
-    """Copies a folder of this host into the machine."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        tar.add(folder, arcname=".", filter=lambda entry: None if "__pycache__" in entry.name else entry)
-    machine.run("mkdir", "-p", target)
-    machine.run("tar", "x", "-C", target, input=packed.getvalue())
-    machine.run("chown", "-R", owner, target)
-
-
 def wait_for(look, what):
     """Waits until look() gives something true; gives that."""
     end = time.monotonic() + 20 * SLOW
@@ -88,7 +76,7 @@ def wait_for_file(machine, path):
 def aws(machine):
     """AWS at its own metadata address, on an instance in us-east-2 with a role. Gives what a shell
     and a unit need to find it; that is all which a guide does not say."""
-    unpack(machine, SRCDIR / "tests" / "gateway", "/opt/aws/tests/gateway")
+    machine.unpack(SRCDIR / "tests" / "gateway", "/opt/aws/tests/gateway")
     machine.write("/opt/aws/fixtures.json", json.dumps({name: {**PHOENIX[name], **BILLING[name], **SHOP[name]} for name in SHOP}))
     machine.write("/run/cloud-init/instance-data.json",
                   (SRCDIR / "tests/vectors/instance-data/aws.json").read_text())  # fmt: skip
@@ -126,7 +114,7 @@ def phoenix(machine, aws, tmp_path_factory):
     folder = build("phoenix", ["mix", "release", "--quiet", "--path", "release"],
                    tmp_path_factory.mktemp("phoenix"), MIX_ENV="prod")  # fmt: skip
     machine.run("useradd", "--system", "--user-group", "--home-dir", "/srv/foo", "foo")
-    unpack(machine, folder / "release", "/srv/foo/current", "root:foo")
+    machine.unpack(folder / "release", "/srv/foo/current", "root:foo")
     return follow(machine, "docs/phoenix.md", env=aws("foo.service"))
 
 
@@ -167,7 +155,7 @@ def billing(machine, aws, tmp_path_factory):
     folder = build("relx", ["rebar3", "release"], tmp_path_factory.mktemp("relx"), TERM="dumb")
     machine.run("useradd", "--system", "--user-group", "--home-dir", "/srv/billing", "billing")
     machine.run("mkdir", "-p", "/etc/envsync")
-    unpack(machine, folder / "_build/default/rel/billing", "/srv/billing/current", "root:billing")
+    machine.unpack(folder / "_build/default/rel/billing", "/srv/billing/current", "root:billing")
     return follow(machine, "docs/distillery.md", env=aws("billing.service"))
 
 
@@ -193,7 +181,7 @@ def test_what_edeliver_reads_beside_relx_has_the_values(machine, billing):
 @pytest.fixture(scope="module")
 def shop(machine, aws):
     """docs/rails.md, with a Rack app in /srv/shop/current."""
-    unpack(machine, APPS / "rack", "/srv/shop/current")
+    machine.unpack(APPS / "rack", "/srv/shop/current")
     return follow(machine, "docs/rails.md", env=aws("puma.service"))
 
 
@@ -209,3 +197,53 @@ def test_puma_is_started_by_its_socket_with_what_ssm_says(machine, shop):
     # Where a step shows warnings of the unit there are none.
     assert "-- No entries --" in [step.said for step in shop if "-p warning" in step.typed][0]
     assert shop[-1].said == "production\n"
+
+
+DIRECT = """
+[Unit]
+Requires=direct.socket
+
+[Service]
+User=shop
+SyslogIdentifier=puma
+WorkingDirectory=/srv/shop/current
+ExecStart=/usr/bin/envsync exec -c /etc/envsync/direct.toml -- /usr/bin/puma -b tcp://127.0.0.1:9393
+"""
+
+
+def test_puma_behind_exec_has_its_socket_and_its_signals(machine, shop):
+    machine.write_all({
+        "/etc/envsync/direct.toml": 'app = "direct"\ngroup = "shop"\n[[source]]\ntype = "file"\n'
+                                    'path = "/srv/shop/shared/defaults.env"\n',
+        "/etc/systemd/system/direct.service": DIRECT,
+        "/etc/systemd/system/direct.socket": "[Socket]\nListenStream=127.0.0.1:9393\n",
+    })  # fmt: skip
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "direct.socket")
+
+    def ask():
+        return json.loads(machine.run("curl", "-sS", "http://127.0.0.1:9393/").stdout)
+
+    first = ask()
+    main = int(machine.run("systemctl", "show", "--value", "-p", "MainPID", "direct").stdout)
+    # Two workers, as WEB_CONCURRENCY says, of the process that systemd has started.
+    assert first["parent"] == main and first["environment"]["RACK_ENV"] == "production"
+    assert "Activated tcp://127.0.0.1:9393" in machine.journal("direct.service")
+    machine.run("systemctl", "kill", "--kill-who=main", "-s", "TTIN", "direct.service")
+    wait_for(lambda: "Worker 2 (PID:" in machine.journal("direct.service"), "one worker more")
+    machine.run("systemctl", "stop", "direct.service")
+    assert "Goodbye!" in machine.journal("direct.service")
+
+
+def test_after_mix_deploy_the_line_says_what_the_guide_mends(machine, phoenix):
+    """The layout that mix_deploy leaves: /etc/foo is the deploy user's, and /run/foo the app's."""
+    machine.run("sh", "-c", "systemctl stop foo; rm -rf /run/foo /etc/foo /run/envsync /var/lib/envsync; "
+                "install -d -o evil -g foo -m 0750 /etc/foo; install -d -o foo -g foo -m 0750 /run/foo; "
+                "install -o evil -g foo -m 0640 /dev/null /etc/foo/environment")  # fmt: skip
+    assert machine.start("foo.service", check=False).returncode != 0
+    machine.run("systemctl", "stop", "foo.service")
+    errors = {text for who, priority, text in machine.entries("foo.service") if who == "envsync" and priority == 3}
+    assert len(errors) == 1 and "/etc/foo" in errors.pop()
+    follow(machine, "docs/phoenix.md", heading="Coming from mix_deploy")
+    assert wait_for_file(machine, "/run/foo/tmp/seen.json")
+    assert machine.run("stat", "-c%a %U:%G", "/etc/foo/config.toml").stdout == b"640 root:foo\n"

@@ -187,6 +187,17 @@ def test_a_signal_ends_a_run_that_waits_and_leaves_nothing(waiting, sig):
     waiting.ok()
 
 
+def test_a_signal_to_the_whole_group_is_no_fault_of_the_worker(plain):
+    """As systemd stops a unit, and a terminal what runs on it."""
+    plain.source(type="exec", command=["/bin/sh", "-c", "echo begun >&2; sleep 60"])
+    run = start(plain, start_new_session=True)
+    assert run.stderr.readline() == "begun\n"
+    os.killpg(run.pid, signal.SIGTERM)
+    told = run.communicate(timeout=20)[1]
+    assert run.returncode == -signal.SIGTERM
+    assert "interrupted" in told and "error" not in told
+
+
 def test_a_signal_ends_a_run_that_waits_for_the_lock(waiting):
     first = start(waiting)
     first.stderr.readline()
