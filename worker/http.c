@@ -16,6 +16,7 @@
 
 enum {
     EVENTS = 64,      /* taken from epoll at once */
+    GROW_MS = 2,      /* between two looks at lines that may grow */
     ENDING_MS = 2000, /* what is still going on so long after the deadline is a fault */
     MAX_IDLE = 2 * MAX_CONNECTIONS, /* open connections that are kept */
 };
@@ -43,6 +44,14 @@ static uint32_t machine_random(void *data)
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         random = (uint32_t)machine_ms(NULL) * 2654435761u;
     return random;
+}
+
+int64_t http_now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 int64_t es_http_now_ms(const struct es_http *http)
@@ -88,25 +97,36 @@ int es_http_new(const struct es_http_clock *clock, int64_t milliseconds, struct 
 
 /* ---- libcurl's side of the loop ---- */
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
+static struct seat *seat_of(CURL *easy)
 {
-    struct es_http *http = data;
+    char *seat = NULL;
+
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &seat);
+    return (struct seat *)(void *)seat;
+}
+
+void http_watch(struct es_http *http, curl_socket_t fd, int what)
+{
     struct epoll_event event = {.data.fd = fd};
 
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(http->epoll, EPOLL_CTL_DEL, fd, NULL);
-        curl_multi_assign(http->multi, fd, NULL);
-        return 0;
-    }
     if (what & CURL_POLL_IN)
         event.events |= EPOLLIN;
     if (what & CURL_POLL_OUT)
         event.events |= EPOLLOUT;
-    if (epoll_ctl(http->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) < 0 &&
-        epoll_ctl(http->epoll, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) < 0)
-        return -1;
-    curl_multi_assign(http->multi, fd, http);
+    if (epoll_ctl(http->epoll, EPOLL_CTL_MOD, fd, &event) < 0)
+        epoll_ctl(http->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
+{
+    struct es_http *http = data;
+    struct seat *seat = seat_of(easy);
+
+    (void)known;
+    if (what == CURL_POLL_REMOVE)
+        epoll_ctl(http->epoll, EPOLL_CTL_DEL, fd, NULL);
+    else
+        http_watch(http, fd, seat ? ahead_hold(seat, fd, what) : what);
     return 0;
 }
 
@@ -224,6 +244,7 @@ static void settle(struct transfer *t, enum es_http_outcome outcome, CURLcode co
     line_leave(line, t, outcome == ES_HTTP_ANSWERED && code == CURLE_OK);
     transfer_done(t, outcome, code);
     transfer_free(t);
+    seat->transfer = NULL;
     seat->next = line->free;
     line->free = seat;
 }
@@ -235,12 +256,14 @@ static void collect(struct es_http *http)
 
     while ((msg = curl_multi_info_read(http->multi, &left))) {
         CURLcode code = msg->data.result;
-        char *t = NULL;
+        struct seat *seat = seat_of(msg->easy_handle);
 
         if (msg->msg != CURLMSG_DONE)
             continue;
-        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &t);
-        settle((struct transfer *)(void *)t, ES_HTTP_ANSWERED, code);
+        if (seat->transfer)
+            settle(seat->transfer, ES_HTTP_ANSWERED, code);
+        else
+            ahead_failed(seat);
     }
 }
 
@@ -288,21 +311,45 @@ static int until_next(const struct es_http *http)
         ms = sooner(ms, first->due - now);
     if (http->curl_due >= 0)
         ms = sooner(ms, http->curl_due - machine_ms(NULL));
+    for (const struct line *line = http->lines; line; line = line->next)
+        if (line_grows(line))
+            ms = sooner(ms, GROW_MS);
     return ms < 0 ? 0 : (int)sooner(ms, 60000);
+}
+
+static void tell(struct es_http *http, const struct epoll_event *event)
+{
+    int running, what = (event->events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+                        (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                        (event->events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+
+    curl_multi_socket_action(http->multi, event->data.fd, what, &running);
+}
+
+static bool is_ahead(const struct es_http *http, curl_socket_t fd)
+{
+    for (const struct line *line = http->lines; line; line = line->next)
+        for (const struct seat *seat = line->ahead; seat; seat = seat->next)
+            if (seat->fd == fd)
+                return true;
+    return false;
 }
 
 static void wait_and_act(struct es_http *http)
 {
     struct epoll_event events[EVENTS];
     int running, n = epoll_wait(http->epoll, events, EVENTS, until_next(http));
+    const struct epoll_event *ahead = NULL;
 
     for (int i = 0; i < n; i++) {
-        int what = (events[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
-                   (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-                   (events[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-
-        curl_multi_socket_action(http->multi, events[i].data.fd, what, &running);
+        if (is_ahead(http, events[i].data.fd))
+            ahead = &events[i];
+        else
+            tell(http, &events[i]);
     }
+    /* A handshake takes a while: one, and then a look whether something is there that matters. */
+    if (ahead && is_ahead(http, ahead->data.fd))
+        tell(http, ahead);
     if (http->curl_due >= 0 && http->curl_due <= machine_ms(NULL)) {
         http->curl_due = -1;
         curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);

@@ -1,10 +1,12 @@
 /* A line per host: who waits, who goes, and how many at once.
  *
  * HOW MANY
- *     One more connection costs a handshake; waiting in line costs (those who wait) x (time to the
- *     first byte) / (connections). The width is where the two meet: n * wait / handshake, from 4 to
- *     64. So 20 objects over a link of 1 ms go over a few connections, and 2,000 with 20 ms of
- *     service over 64. Both times are measured as answers come; before the first it is 6.
+ *     n requests in k waves need n / k connections and k times the time to the first byte; and
+ *     every new connection costs some time of this machine (and the other one) beyond its round
+ *     trips, which all make together. Of all k the cheapest is taken. So 20 objects over a link of
+ *     1 ms go over a few connections, over 20 ms all at once, and 2,000 with 20 ms of service over
+ *     64. Times are measured as they come, a round trip with the first connection; and an answer
+ *     that has not come yet, in the handshake too, has taken so long already.
  *
  * Handles are kept with all options set that the line's requests have in common. */
 #include "engine.h"
@@ -13,17 +15,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a connection costs this machine, or about: between a full handshake and a resumed one. */
+static const double SETUP_MS = 0.7;
+
 static bool same(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static void seat_free(struct seat *seat)
+void seat_free(struct seat *seat)
 {
     if (!seat)
         return;
     curl_easy_cleanup(seat->easy);
     free(seat);
+}
+
+/* Called when the connection stands: never without a request. */
+static int on_ready(void *data, char *ip, char *local_ip, int port, int local_port)
+{
+    struct seat *seat = data;
+
+    (void)ip;
+    (void)local_ip;
+    (void)port;
+    (void)local_port;
+    seat->asked_us = http_now_us();
+    return seat->transfer ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static int on_new_socket(void *data, curl_socket_t fd, curlsocktype purpose)
+{
+    struct seat *seat = data;
+
+    (void)purpose;
+    seat->fd = fd;
+    seat->began_us = http_now_us();
+    return CURL_SOCKOPT_OK;
 }
 
 /* What no request may change. */
@@ -34,6 +62,11 @@ static bool set_rules(const struct line *line, struct seat *seat)
 
 #define SET(option, value) (ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK)
     SET(CURLOPT_ERRORBUFFER, seat->error);
+    SET(CURLOPT_PRIVATE, seat);
+    SET(CURLOPT_PREREQFUNCTION, on_ready);
+    SET(CURLOPT_PREREQDATA, seat);
+    SET(CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+    SET(CURLOPT_SOCKOPTDATA, seat);
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -69,18 +102,23 @@ static bool set_rules(const struct line *line, struct seat *seat)
     return ok;
 }
 
-static struct seat *seat_take(struct line *line)
+struct seat *seat_take(struct line *line)
 {
     struct seat *seat = line->free;
 
     if (seat) {
         line->free = seat->next;
         seat->error[0] = '\0';
+        seat->fd = CURL_SOCKET_BAD;
+        seat->began_us = seat->asked_us = 0;
+        seat->held = seat->ahead = false;
         return seat;
     }
     seat = calloc(1, sizeof *seat);
     if (!seat)
         return NULL;
+    seat->line = line;
+    seat->fd = CURL_SOCKET_BAD;
     seat->easy = curl_easy_init();
     if (seat->easy && set_rules(line, seat))
         return seat;
@@ -102,6 +140,7 @@ void line_free(struct line *line)
         line->queue = t->next;
         transfer_free(t);
     }
+    ahead_free(line);
     while (line->free) {
         struct seat *seat = line->free;
 
@@ -183,6 +222,7 @@ int line_find(struct es_http *http, const struct es_http_request *request, struc
 
 void line_join(struct line *line, struct transfer *t)
 {
+    ahead_arrived(line, t);
     t->line = line;
     t->next = NULL;
     *line->queue_end = t;
@@ -190,16 +230,62 @@ void line_join(struct line *line, struct transfer *t)
     line->n_queue++;
 }
 
-size_t line_width(const struct line *line)
+/* The time to the first byte: as it was seen, or as long as the oldest open request has waited. */
+static double wait_of(const struct line *line, int64_t now_us)
 {
-    double width = FIRST_CONNECTIONS;
+    double wait = line->wait_ms > line->rtt_ms ? line->wait_ms : line->rtt_ms;
 
-    if (line->handshake_ms > 0 && line->wait_ms > 0) {
-        width = (double)(line->n_queue + line->n_active) * line->wait_ms / line->handshake_ms;
-        if (width < MIN_CONNECTIONS)
-            width = MIN_CONNECTIONS;
+    if (line->wait_ms > 0)
+        return wait;
+    for (const struct transfer *t = line->active; t; t = t->next) {
+        double spent = t->seat->asked_us ? (double)(now_us - t->seat->asked_us) / 1000 : 0;
+
+        if (spent > wait)
+            wait = spent;
     }
-    return width > MAX_CONNECTIONS ? MAX_CONNECTIONS : (size_t)width;
+    return wait;
+}
+
+size_t line_width(const struct line *line, int64_t now_us)
+{
+    size_t n = line->n_queue + line->n_active + ahead_expected(line);
+    double wait, least = 0;
+    size_t best = MIN_CONNECTIONS, have = line->n_active + line->n_idle + line->n_ahead;
+
+    if (line->rtt_ms <= 0)
+        return FIRST_CONNECTIONS;
+    wait = wait_of(line, now_us);
+    for (size_t waves = n / MAX_CONNECTIONS + 1; waves <= n; waves++) {
+        size_t width = (n + waves - 1) / waves;
+        double cost = (double)waves * wait + (width > have ? (double)(width - have) * SETUP_MS : 0);
+
+        if (width < MIN_CONNECTIONS)
+            break;
+        if (least <= 0 || cost < least) {
+            least = cost;
+            best = width;
+        }
+        if (width <= have)
+            break; /* more waves would only cost more */
+    }
+    return best < MAX_CONNECTIONS ? best : MAX_CONNECTIONS;
+}
+
+bool line_grows(const struct line *line)
+{
+    return line->n_active > 0 && line->wait_ms <= 0 && line->rtt_ms > 0 &&
+           line->n_active + line->n_ahead < MAX_CONNECTIONS &&
+           line->n_queue + ahead_expected(line) > line->n_ahead;
+}
+
+void line_learn_rtt(struct line *line, int64_t us)
+{
+    double ms = (double)us / 1000;
+
+    if (ms < 0.05)
+        ms = 0.05;
+    if (line->rtt_ms <= 0 || ms < line->rtt_ms)
+        line->rtt_ms = ms;
 }
 
 struct transfer *line_take(struct line *line)
@@ -213,24 +299,45 @@ struct transfer *line_take(struct line *line)
     return t;
 }
 
+/* A connection that has nothing to do goes before one that was opened ahead, and that before a new
+ * one. */
+static struct seat *seat_for(struct line *line, const struct transfer *t)
+{
+    struct seat *seat = line->n_idle ? NULL : ahead_take(line, t);
+
+    if (line->n_idle)
+        line->n_idle--;
+    return seat ? seat : seat_take(line);
+}
+
+static void start(struct line *line, struct transfer *t)
+{
+    struct seat *seat = seat_for(line, t);
+
+    if (!seat || !transfer_seat(t, seat) ||
+        (!seat->ahead && curl_multi_add_handle(line->http->multi, seat->easy) != CURLM_OK)) {
+        if (seat && seat->ahead)
+            curl_multi_remove_handle(line->http->multi, seat->easy);
+        seat_free(seat);
+        t->seat = NULL;
+        transfer_done(t, ES_HTTP_FAULT, CURLE_OUT_OF_MEMORY);
+        transfer_free(t);
+        return;
+    }
+    t->next = line->active;
+    line->active = t;
+    line->n_active++;
+    if (seat->ahead)
+        ahead_let_go(seat);
+}
+
 void line_start(struct line *line)
 {
-    while (line->n_queue && line->n_active < line_width(line)) {
-        struct transfer *t = line_take(line);
-        struct seat *seat = seat_take(line);
+    int64_t now_us = http_now_us();
 
-        if (!seat || !transfer_seat(t, seat) ||
-            curl_multi_add_handle(line->http->multi, seat->easy) != CURLM_OK) {
-            seat_free(seat);
-            t->seat = NULL;
-            transfer_done(t, ES_HTTP_FAULT, CURLE_OUT_OF_MEMORY);
-            transfer_free(t);
-            continue;
-        }
-        t->next = line->active;
-        line->active = t;
-        line->n_active++;
-    }
+    while (line->n_queue && line->n_active < line_width(line, now_us))
+        start(line, line_take(line));
+    ahead_start(line, now_us);
 }
 
 /* Falls fast and rises slowly: many connections at once make each other wait, and must not be taken
@@ -249,17 +356,16 @@ static void smooth(double *value, curl_off_t from_us, curl_off_t to_us)
 
 static void measure(struct line *line, CURL *easy)
 {
-    curl_off_t name = 0, connect = 0, app = 0, ready = 0, first = 0;
+    curl_off_t name = 0, connect = 0, ready = 0, first = 0;
     long connects = 0;
 
     curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
     curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &name);
     curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connect);
-    curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &app);
     curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
     curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &first);
     if (connects > 0)
-        smooth(&line->handshake_ms, name, app ? app : connect);
+        line_learn_rtt(line, connect - name);
     smooth(&line->wait_ms, ready, first);
 }
 
@@ -272,8 +378,10 @@ void line_leave(struct line *line, struct transfer *t, bool learn)
     *p = t->next;
     line->n_active--;
     curl_multi_remove_handle(line->http->multi, t->seat->easy);
-    if (learn)
+    if (learn) {
         measure(line, t->seat->easy);
+        line->n_idle++;
+    }
 }
 
 void line_forget(struct line *line, const void *data)

@@ -223,14 +223,27 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 
 /* ---- going and coming back ---- */
 
+/* Where the connection is being made already, libcurl has taken the URL apart: what may still be
+ * told is the target. It is the same bytes. */
+static bool set_url(const struct transfer *t, CURL *easy, bool ahead)
+{
+    const char *url = es_buf_str(&t->url), *target = url + strlen(t->line->origin);
+
+    if (!ahead)
+        return curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, NULL) == CURLE_OK;
+    return *target == '/' && curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target) == CURLE_OK;
+}
+
 bool transfer_seat(struct transfer *t, struct seat *seat)
 {
     CURL *easy = seat->easy;
     bool ok;
 
-    ok = curl_easy_setopt(easy, CURLOPT_URL, es_buf_str(&t->url)) == CURLE_OK &&
+    ok = set_url(t, easy, seat->ahead) &&
          curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_PRIVATE, t) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, CURL_HET_DEFAULT) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)seat->ahead) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HEADERDATA, t) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_WRITEDATA, t) == CURLE_OK &&
@@ -246,6 +259,7 @@ bool transfer_seat(struct transfer *t, struct seat *seat)
                  CURLE_OK &&
              curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, t->method) == CURLE_OK;
     t->seat = ok ? seat : NULL;
+    seat->transfer = t->seat ? t : NULL;
     return ok;
 }
 

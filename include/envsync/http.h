@@ -80,6 +80,14 @@ struct es_http_request {
  * on_done is not called. */
 int es_http_send(struct es_http *http, const struct es_http_request *request, struct es_err *err);
 
+/* A hint: so many more requests are about to follow to where this one would go, with its method and
+ * a body as long (body_len; body, headers and callbacks do not count). Connections are opened ahead
+ * as far as that saves waiting. Nothing is sent over one before its request is there, and where one
+ * cannot be had nobody hears of it. */
+void es_http_ahead(struct es_http *http, const struct es_http_request *like, size_t n);
+/* None is expected any more from that host. */
+void es_http_no_more(struct es_http *http, const struct es_http_request *like);
+
 /* Certificates to trust in place of the system's, as PEM; ret lives as long as the loop, and equal
  * texts give the same. ES_CONFIG where there is none in it. */
 int es_http_trust(struct es_http *http, const char *pem, size_t len, const struct es_http_ca **ret,

@@ -208,23 +208,43 @@ static int sign(struct call *call, const struct es_aws_request *request, struct 
     return es_aws_sign(aws->shared->signer, &scope, request, out, err);
 }
 
-static int find_endpoint(struct call *call, struct es_err *err)
+static int find_endpoint(const struct es_aws *aws, const char *bucket, char region[64],
+                         struct es_aws_endpoint *ret, struct es_err *err)
 {
-    struct es_aws *aws = call->aws;
-    const char *learnt =
-        call->is.bucket ? es_aws_bucket_region(aws->shared, call->is.bucket) : NULL;
+    const char *learnt = bucket ? es_aws_bucket_region(aws->shared, bucket) : NULL;
     struct es_aws_endpoint_want want = {
         .service = aws->service,
-        .region = call->region,
+        .region = region,
         .fips = aws->settings.fips,
         .dual_stack = aws->settings.dual_stack,
         .custom = aws->custom,
-        .bucket = call->is.bucket,
+        .bucket = bucket,
         .addressing = aws->addressing,
     };
 
-    snprintf(call->region, sizeof call->region, "%s", learnt ? learnt : aws->region);
-    return es_aws_endpoint(&want, &call->endpoint, err);
+    snprintf(region, 64, "%s", learnt ? learnt : aws->region);
+    return es_aws_endpoint(&want, ret, err);
+}
+
+void call_announce(struct es_aws *aws, const char *method, const char *bucket, size_t body_len,
+                   size_t n)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf url = {0};
+    struct es_aws_endpoint endpoint;
+    struct es_http_request like = {
+        .method = method, .body_len = body_len, .ca = aws->ca, .proxy = aws->proxy};
+    struct es_err ignored;
+    char region[64];
+
+    if (!aws->region[0] || find_endpoint(aws, bucket, region, &endpoint, &ignored) < 0 ||
+        es_buf_printf(&url, "%s://%s/", endpoint.tls ? "https" : "http", endpoint.authority) < 0)
+        return;
+    like.url = es_buf_str(&url);
+    like.flags = endpoint.tls ? 0 : ES_HTTP_PLAIN_OK;
+    if (n)
+        es_http_ahead(aws->shared->http, &like, n);
+    else
+        es_http_no_more(aws->shared->http, &like);
 }
 
 static int on_data(void *data, const void *bytes, size_t len)
@@ -281,7 +301,7 @@ static int go(struct call *call, struct es_err *err)
         .headers = headers,
         .payload_hash = call->body.len ? call->hash : NULL,
     };
-    int r = find_endpoint(call, err);
+    int r = find_endpoint(call->aws, call->is.bucket, call->region, &call->endpoint, err);
 
     if (r < 0)
         return r;

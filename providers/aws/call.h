@@ -28,7 +28,8 @@ struct call {
     struct call *next;
     struct es_aws *aws;
     enum call_state state;
-    bool for_keys; /* waits for keys: is in the list of the credentials */
+    bool for_keys;  /* waits for keys: is in the list of the credentials */
+    bool announced; /* its connection may be on its way already */
     struct es_aws_call is;
     struct es_buf texts, body; /* what `is` points to */
     struct es_aws_pair *pairs; /* query, then headers */
@@ -47,6 +48,9 @@ struct call {
 int call_new(struct es_aws *aws, const struct es_aws_call *is, struct call **ret,
              struct es_err *err);
 void call_free(struct call *call);
+/* Says to the engine that n requests like this will follow; 0: none any more. */
+void call_announce(struct es_aws *aws, const char *method, const char *bucket, size_t body_len,
+                   size_t n);
 /* Signs and sends. The keys are there. Failures end the call. */
 void call_go(struct call *call);
 void call_end(struct call *call, int r, const struct es_err *err,

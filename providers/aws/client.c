@@ -74,10 +74,20 @@ void client_advance(struct call *call)
         return; /* on_region() comes back to it */
     if (aws->creds)
         r = es_aws_creds_get(aws->creds, aws->region, on_keys, call, &err);
-    if (r < 0)
+    if (r < 0) {
         call_end(call, r, &err, NULL);
-    else if (r > 0)
+    } else if (r > 0) {
         call_go(call);
+    } else if (!call->announced) {
+        /* The keys are on their way: meanwhile the connection is made. */
+        call->announced = true;
+        call_announce(aws, call->is.method, call->is.bucket, call->body.len, 1);
+    }
+}
+
+void es_aws_expect(struct es_aws *aws, const char *bucket, size_t n)
+{
+    call_announce(aws, "GET", bucket, 0, n);
 }
 
 static void start(void *data)

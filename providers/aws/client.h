@@ -68,6 +68,10 @@ struct es_aws_call {
 };
 int es_aws_send(struct es_aws *aws, const struct es_aws_call *is, struct es_err *err);
 
+/* A hint: about so many objects of the bucket will be asked for, as soon as it is known which. 0:
+ * no more than what has been sent. Connections are opened meanwhile. */
+void es_aws_expect(struct es_aws *aws, const char *bucket, size_t n);
+
 /* "aws", "aws-cn", ...: for ARNs in messages. Known once a call is done. */
 const char *es_aws_partition(const struct es_aws *aws);
 const char *es_aws_region(const struct es_aws *aws);

@@ -111,6 +111,7 @@ static int plan(struct es_s3_run *run, struct es_err *err)
                        more) < 0)
         return -EIO;
     run->next = 0;
+    es_aws_expect(run->aws, run->options->bucket, 0);
     return drop_stale(run, err);
 }
 
@@ -348,6 +349,9 @@ int es_fetch_s3(struct es_fetch *fetch, struct es_err *err)
                        err);
     if (r == 0)
         r = list(run, NULL, err);
+    /* Where nothing is known, all of the listing will be asked for. */
+    if (r == 0 && fetch->n_known == 0)
+        es_aws_expect(run->aws, options->bucket, ES_S3_EXPECTED);
     run->over = r < 0; /* what was sent already comes to nothing */
     return r < 0 ? r : ES_FETCH_PENDING;
 }

@@ -7,6 +7,7 @@
 
 enum {
     ES_S3_WINDOW = 256,         /* objects asked for at once; the engine sends as many as is wise */
+    ES_S3_EXPECTED = 24,        /* objects of a bucket that has not been listed yet */
     ES_S3_MAX_RELISTS = 3,      /* for objects that change between list and get */
     ES_S3_MAX_WRONG_SUMS = 3,   /* tries of an object whose checksum does not match */
     ES_S3_MAX_DATA = 128 << 10, /* bytes of a mirrored file handed on at once */

@@ -227,22 +227,38 @@ static void test_requests_against_the_rules_are_refused(void **state)
     refused(get("http://127.0.0.1/a\nb", NULL));
 }
 
-static size_t width(size_t n, double wait_ms, double handshake_ms)
+static size_t width(size_t n, double rtt_ms, double wait_ms)
 {
-    struct line line = {.n_queue = n, .wait_ms = wait_ms, .handshake_ms = handshake_ms};
+    struct line line = {.n_queue = n, .rtt_ms = rtt_ms, .wait_ms = wait_ms};
 
-    return line_width(&line);
+    return line_width(&line, 0);
 }
 
 static void test_connections_are_as_many_as_waiting_is_worth(void **state)
 {
     (void)state;
-    assert_int_equal(width(1000, 0, 0), 6);    /* nothing is known yet */
-    assert_in_range(width(20, 1.1, 3), 4, 8);  /* a near host */
-    assert_in_range(width(20, 21, 3), 20, 64); /* 20 ms of service: all at once */
-    assert_int_equal(width(2000, 21, 3), 64);  /* and never more than that */
-    assert_in_range(width(20, 20, 41), 4, 12); /* a far host: a handshake is dear */
-    assert_int_equal(width(1, 0.05, 100), 4);
+    assert_int_equal(width(1000, 0, 0), FIRST_CONNECTIONS); /* nothing is known yet */
+    assert_in_range(width(20, 1, 1.1), 4, 8);               /* a near host */
+    assert_in_range(width(20, 1, 21), 20, 64);              /* 20 ms of service: all at once */
+    assert_in_range(width(2000, 1, 21), 60, 64);            /* and never more than that */
+    assert_in_range(width(50, 20, 0), 25, 64);              /* a far host, before it answered */
+    assert_int_equal(width(1, 0.05, 0.05), MIN_CONNECTIONS);
+}
+
+static void test_an_answer_that_has_not_come_has_taken_so_long_already(void **state)
+{
+    struct seat seat = {.asked_us = 1000};
+    struct transfer active = {.seat = &seat};
+    struct wish wish = {.method = 'G', .n = 24};
+    struct line line = {.active = &active, .n_active = 1, .wishes = &wish, .rtt_ms = 1};
+
+    (void)state;
+    assert_true(line_grows(&line));
+    assert_in_range(line_width(&line, 2000), 4, 8);
+    assert_in_range(line_width(&line, 21000), 20, 32);
+    line.wait_ms = 1.2; /* it came: no more guessing */
+    assert_false(line_grows(&line));
+    assert_in_range(line_width(&line, 21000), 4, 9);
 }
 
 static void test_texts_without_a_certificate_are_not_trusted(void **state)
@@ -272,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_initialised_before_the_first_request),
         cmocka_unit_test(test_requests_against_the_rules_are_refused),
         cmocka_unit_test(test_connections_are_as_many_as_waiting_is_worth),
+        cmocka_unit_test(test_an_answer_that_has_not_come_has_taken_so_long_already),
         cmocka_unit_test(test_texts_without_a_certificate_are_not_trusted),
     };
 
