@@ -221,7 +221,8 @@ static int prepare(struct es_fetched *f, const struct es_fetch_plan *plan, struc
     f->fetched_ms = calloc(config->n_sources, sizeof *f->fetched_ms);
     if (!f->states || !f->sources || !f->fetched_ms)
         return es_nomem(err);
-    f->mirror = (struct es_mirror){.config = config, .root = plan->root, .look = plan->look};
+    f->mirror = (struct es_mirror){
+        .config = config, .root = plan->root, .lock = plan->lock, .look = plan->look};
     for (size_t i = 0; i < config->n_sources; i++) {
         f->fetched_ms[i] = es_now_ms();
         if (es_put_value(&f->sources[i].configured, config->sources[i].table) < 0 ||

@@ -34,6 +34,7 @@ struct es_fetch_plan {
     const struct es_previous *previous; /* what may be taken over, or NULL */
     const struct es_value *own_names;   /* that the last run wrote, or NULL */
     const char *root;
+    const int *lock; /* which tells that something is staged; NULL in a dry run */
     int64_t deadline;
     bool look;     /* a dry run: mirrored files are compared, not written */
     bool describe; /* ask the sources only how they would authenticate */

@@ -4,6 +4,7 @@
 
 #include "commit/temp.h"
 #include "envsync/limits.h"
+#include "lock.h"
 #include "mirrored.h"
 
 #include <errno.h>
@@ -95,6 +96,15 @@ static int open_old(const struct es_mirror *m, struct es_stream *s, struct es_er
     return 0;
 }
 
+/* For the next run, should this one be killed. One that stages nothing writes nothing. */
+static int mark_staged(struct es_mirror *m, struct es_err *err)
+{
+    if (m->staged || !m->lock)
+        return 0;
+    m->staged = true;
+    return es_lock_set_clean(*m->lock, false, err);
+}
+
 static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *err)
 {
     const struct es_owner owner = es_mirrored_owner(&m->config->sources[s->source]);
@@ -108,6 +118,8 @@ static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *
     if (r < 0)
         return r;
     r = open_old(m, s, err);
+    if (r == 0 && !m->look)
+        r = mark_staged(m, err);
     if (r == 0 && !m->look)
         r = es_temp_create(&s->place, &owner, s->old, tag.text, s->path, &s->temp, err);
     /* Hundreds may be under way: the place is walked to once more when it is published. */

@@ -233,6 +233,7 @@ static int fetch(struct es_run *run, const struct es_run_options *options, struc
                                        .previous = &run->memory.previous,
                                        .own_names = &run->own_names,
                                        .root = options->root,
+                                       .lock = options->dry ? NULL : &run->lock,
                                        .deadline = options->deadline,
                                        .look = options->dry,
                                        .verbose = options->verbose,
@@ -315,14 +316,6 @@ static int merge(struct es_run *run, const struct es_run_options *options, struc
     return r;
 }
 
-static bool mirrors(const struct es_config *config)
-{
-    for (size_t i = 0; i < config->n_sources; i++)
-        if (config->sources[i].mirrors)
-            return true;
-    return false;
-}
-
 /* Before anything is asked or changed: can what is configured be kept? */
 static int may_rest(const struct es_run *run, const struct es_run_options *options,
                     struct es_err *err)
@@ -356,10 +349,7 @@ static int go(struct es_run *run, const struct es_run_options *options, struct e
         r = options->dry ? look(run, options, report, err) : begin(run, options, report, err);
     if (r < 0 || run->end != ES_RUN_DONE)
         return r;
-    if (!options->dry && mirrors(&run->config))
-        r = es_lock_set_clean(run->lock, false, err);
-    if (r == 0)
-        r = es_memory_names(&run->config, &run->memory.store, &run->own_names, err);
+    r = es_memory_names(&run->config, &run->memory.store, &run->own_names, err);
     if (r == 0)
         r = fetch(run, options, report, err);
     if (r == 0 && !options->dry)
@@ -369,7 +359,7 @@ static int go(struct es_run *run, const struct es_run_options *options, struct e
     if (r == 0 && !options->dry)
         r = es_keep(run, options, texts, report, err);
     es_keep_done(texts, run->config.n_sources);
-    if (r == 0 && !options->dry && mirrors(&run->config))
+    if (r == 0 && run->fetched.mirror.staged)
         r = es_lock_set_clean(run->lock, true, err);
     return r;
 }
