@@ -56,19 +56,29 @@ static size_t tell_files(const struct es_session *session, const struct es_mirro
     return changed;
 }
 
+/* The last line: what changed, and what of it is not of today. */
 static void tell(const struct es_session *session, const struct es_run *run)
 {
     size_t changed = tell_outputs(session, &run->set);
     size_t files = tell_files(session, &run->fetched.mirror);
+    ES_CLEANUP(es_buf_done) struct es_buf line = {0};
+    const char *mark = "; stale: ";
+    bool loud = changed || files;
+    int r = es_buf_printf(&line, "changed: %zu of %zu %s", changed, run->set.n,
+                          run->set.n == 1 ? "output" : "outputs");
 
-    if (run->fetched.mirror.n_results > 0)
-        es_log_line(&session->log, changed || files ? ES_LEVEL_NOTICE : ES_LEVEL_INFO,
-                    "changed: %zu of %zu %s, %zu of %zu mirrored files", changed, run->set.n,
-                    run->set.n == 1 ? "output" : "outputs", files, run->fetched.mirror.n_results);
-    else
-        es_log_line(&session->log, changed ? ES_LEVEL_NOTICE : ES_LEVEL_INFO,
-                    "changed: %zu of %zu %s", changed, run->set.n,
-                    run->set.n == 1 ? "output" : "outputs");
+    if (r == 0 && run->fetched.mirror.n_results > 0)
+        r = es_buf_printf(&line, ", %zu of %zu mirrored files", files,
+                          run->fetched.mirror.n_results);
+    for (size_t i = 0; r == 0 && i < run->config.n_sources; i++) {
+        if (run->fetched.states[i] != ES_SOURCE_STALE)
+            continue;
+        r = es_buf_printf(&line, "%s%s (%s old)", mark, run->config.sources[i].name,
+                          es_age_of(run->fetched.fetched_ms[i]).text);
+        mark = ", ";
+        loud = true;
+    }
+    es_log_line(&session->log, loud ? ES_LEVEL_NOTICE : ES_LEVEL_INFO, "%s", es_buf_str(&line));
 }
 
 /* Why nothing was fetched. */

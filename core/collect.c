@@ -226,10 +226,11 @@ int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_
     return r;
 }
 
-bool es_collect_last_good(struct es_collecting *c, uint32_t number, int64_t *ret_age_ms)
+bool es_collect_last_good(struct es_collecting *c, uint32_t number)
 {
     const struct es_before *before = known(c, number);
     struct es_err ignored;
+    int64_t age;
 
     if (!before)
         return false;
@@ -240,9 +241,9 @@ bool es_collect_last_good(struct es_collecting *c, uint32_t number, int64_t *ret
                       c->config->sources[number].name, es_buf_str(&before->lost->path));
         return false;
     }
-    *ret_age_ms = es_now_ms() - before->fetched_ms;
+    age = es_now_ms() - before->fetched_ms;
     /* A time in the future says that a clock was wrong: nobody knows how old this is. */
-    if (*ret_age_ms < 0 || *ret_age_ms > c->config->last_good.max_age)
+    if (age < 0 || age > c->config->last_good.max_age)
         return false;
     if (es_collect_before(c, number, before, &ignored) < 0)
         return false;

@@ -34,6 +34,6 @@ int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_
 
 /* Takes a source's records and files from the last set, because it cannot be reached. False where
  * there is no such set, or it is too old. */
-bool es_collect_last_good(struct es_collecting *c, uint32_t number, int64_t *ret_age_ms);
+bool es_collect_last_good(struct es_collecting *c, uint32_t number);
 
 #endif

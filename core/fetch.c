@@ -37,26 +37,25 @@ static void forget(struct es_fetched *f, uint32_t number)
     es_mirror_forget(&f->mirror, number);
 }
 
-/* "3 h", "12 min": how old something is, for people. */
-static void format_age(int64_t ms, char out[32])
+struct es_age es_age_of(int64_t then_ms)
 {
-    int64_t s = ms / 1000;
+    int64_t s = (es_now_ms() - then_ms) / 1000;
+    struct es_age age;
 
     if (s >= 2 * 86400)
-        snprintf(out, 32, "%lld days", (long long)(s / 86400));
+        snprintf(age.text, sizeof age.text, "%lld days", (long long)(s / 86400));
     else if (s >= 2 * 3600)
-        snprintf(out, 32, "%lld h", (long long)(s / 3600));
+        snprintf(age.text, sizeof age.text, "%lld h", (long long)(s / 3600));
     else if (s >= 120)
-        snprintf(out, 32, "%lld min", (long long)(s / 60));
+        snprintf(age.text, sizeof age.text, "%lld min", (long long)(s / 60));
     else
-        snprintf(out, 32, "%lld s", (long long)s);
+        snprintf(age.text, sizeof age.text, "%lld s", (long long)s);
+    return age;
 }
 
 void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct es_err *why)
 {
     const struct es_source *source = &c->config->sources[number];
-    int64_t age;
-    char text[32];
 
     es_context(why, "source %s", source->name);
     forget(c->fetched, number);
@@ -71,11 +70,10 @@ void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct 
         return;
     }
     if (why->class == ES_UNAVAILABLE && strcmp(source->on_unavailable, "last-good") == 0 &&
-        es_collect_last_good(c, number, &age)) {
+        es_collect_last_good(c, number)) {
         c->fetched->states[number] = ES_SOURCE_STALE;
-        format_age(age, text);
         es_report_add(c->report, ES_LEVEL_WARNING, "%s; its last good values are used, %s old",
-                      why->msg, text);
+                      why->msg, es_age_of(c->fetched->fetched_ms[number]).text);
         return;
     }
     if (why->class == ES_ABSENT)

@@ -54,4 +54,10 @@ void es_fetched_done(struct es_fetched *fetched);
 
 int64_t es_now_ms(void); /* since 1970 */
 
+/* "3 h", "12 min": how old something is, for people. */
+struct es_age {
+    char text[32];
+};
+struct es_age es_age_of(int64_t then_ms);
+
 #endif
