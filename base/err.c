@@ -75,7 +75,8 @@ const char *es_class_name(enum es_class class)
     static const char *const names[ES_CLASSES] = {
         [ES_INTERNAL] = "internal", [ES_USAGE] = "usage",   [ES_CONFIG] = "config",
         [ES_INVALID] = "invalid",   [ES_ABSENT] = "absent", [ES_UNAVAILABLE] = "unavailable",
-        [ES_DENIED] = "denied",     [ES_OUTPUT] = "output", [ES_LOCKED] = "locked",
+        [ES_INSECURE] = "insecure", [ES_DENIED] = "denied", [ES_OUTPUT] = "output",
+        [ES_LOCKED] = "locked",
     };
 
     return class < ES_CLASSES ? names[class] : names[ES_INTERNAL];

@@ -26,9 +26,9 @@ const struct es_command *es_command_by_name(const char *name)
 int es_exit_code(enum es_class class)
 {
     static const int codes[ES_CLASSES] = {
-        [ES_INTERNAL] = 70, [ES_USAGE] = 64,  [ES_CONFIG] = 78,
-        [ES_INVALID] = 65,  [ES_ABSENT] = 66, [ES_UNAVAILABLE] = 69,
-        [ES_DENIED] = 77,   [ES_OUTPUT] = 73, [ES_LOCKED] = 75,
+        [ES_INTERNAL] = 70, [ES_USAGE] = 64,       [ES_CONFIG] = 78,   [ES_INVALID] = 65,
+        [ES_ABSENT] = 66,   [ES_UNAVAILABLE] = 69, [ES_INSECURE] = 69, [ES_DENIED] = 77,
+        [ES_OUTPUT] = 73,   [ES_LOCKED] = 75,
     };
 
     return codes[class];

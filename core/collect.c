@@ -340,6 +340,7 @@ static enum es_class class_of(uint8_t class)
     case ES_INVALID:
     case ES_ABSENT:
     case ES_UNAVAILABLE:
+    case ES_INSECURE:
     case ES_DENIED:
         return (enum es_class) class;
     default:

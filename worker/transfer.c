@@ -275,6 +275,15 @@ static bool is_whole(const struct transfer *t)
            es_http_header(&answer, "transfer-encoding");
 }
 
+/* A handshake fails also where the connection breaks; only then OpenSSL has nothing to say, or that
+ * the end came too early. */
+static bool spoke_no_tls(const struct transfer *t)
+{
+    const char *words = t->seat ? t->seat->error : "";
+
+    return strstr(words, "error:") && !strstr(words, "unexpected eof");
+}
+
 static enum es_http_outcome judge(const struct transfer *t, CURLcode code)
 {
     switch (code) {
@@ -289,9 +298,10 @@ static enum es_http_outcome judge(const struct transfer *t, CURLcode code)
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_INVALIDCERTSTATUS:
         return ES_HTTP_CERTIFICATE;
-    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CIPHER:
         return ES_HTTP_TLS_BROKEN;
+    case CURLE_SSL_CONNECT_ERROR:
+        return spoke_no_tls(t) ? ES_HTTP_TLS_BROKEN : ES_HTTP_NO_CONNECTION;
     case CURLE_PARTIAL_FILE:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, HTTP/2 by itself: no answer of AWS's */

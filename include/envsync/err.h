@@ -19,9 +19,10 @@ enum es_class {
     ES_INVALID,      /* data that is not acceptable */
     ES_ABSENT,       /* a source that is not there */
     ES_UNAVAILABLE,  /* a source that cannot be reached in time */
-    ES_DENIED,       /* denied by the system or the service, or an unsafe directory */
-    ES_OUTPUT,       /* an output that cannot be written */
-    ES_LOCKED,       /* another run holds the lock */
+    ES_INSECURE, /* the same, because whoever is there speaks no TLS: nothing stands in for it */
+    ES_DENIED,   /* denied by the system or the service, or an unsafe directory */
+    ES_OUTPUT,   /* an output that cannot be written */
+    ES_LOCKED,   /* another run holds the lock */
     ES_CLASSES
 };
 

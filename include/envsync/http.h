@@ -32,7 +32,7 @@ enum es_http_outcome {
     ES_HTTP_NO_CONNECTION, /* refused, unreachable, reset, closed early */
     ES_HTTP_TIMEOUT,       /* its own timeout, or stalled */
     ES_HTTP_DEADLINE,      /* the run's deadline */
-    ES_HTTP_TLS_BROKEN,    /* below the certificate check */
+    ES_HTTP_TLS_BROKEN,    /* a peer that speaks no TLS, or another, or sends an alert */
     ES_HTTP_CERTIFICATE,   /* does not verify */
     ES_HTTP_BODY_BROKEN,   /* shorter than announced, bad chunks */
     ES_HTTP_TOO_LARGE,     /* over max_body, or headers over their cap */

@@ -23,7 +23,9 @@ void call_describe(const struct call *call, const struct es_http_answer *answer,
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
 
     if (answer->outcome != ES_HTTP_ANSWERED) {
-        es_fail(ret, ES_UNAVAILABLE, EIO, "%s (%.200s)", words[answer->outcome], answer->detail);
+        /* Whoever that is, it is not AWS that is away: nothing may be served in its place. */
+        es_fail(ret, answer->outcome == ES_HTTP_TLS_BROKEN ? ES_INSECURE : ES_UNAVAILABLE, EIO,
+                "%s (%.200s)", words[answer->outcome], answer->detail);
         return;
     }
     es_aws_error_text(&call->error, &text);
@@ -144,8 +146,10 @@ int call_refused(const struct call *call, const struct es_http_answer *answer, s
 
 int call_over(const struct call *call, struct es_err *err)
 {
-    return es_fail(err, ES_UNAVAILABLE, ETIMEDOUT,
+    bool told = call->last.class != ES_CLASSES;
+
+    return es_fail(err, told ? call->last.class : ES_UNAVAILABLE, ETIMEDOUT,
                    "no good answer from %s until the deadline; last: %s, %u %s",
-                   call->endpoint.authority, call->last.class == ES_CLASSES ? "" : call->last.msg,
-                   call->tries, call->tries == 1 ? "try" : "tries");
+                   call->endpoint.authority, told ? call->last.msg : "", call->tries,
+                   call->tries == 1 ? "try" : "tries");
 }

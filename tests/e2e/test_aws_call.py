@@ -166,10 +166,10 @@ def test_packets_that_vanish_end_with_the_deadline(call):
     assert outcome["class"] == "unavailable" and outcome["ms"] < 1200
 
 
-def test_what_speaks_no_tls_is_unavailable(call):
+def test_what_speaks_no_tls_is_insecure_and_not_only_away(call):
     with Answerer(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         outcome = call(BODY, "deadline=1500", *SSM, AWS_ENDPOINT_URL=f"https://127.0.0.1:{port}")
-    assert outcome["class"] == "unavailable" and "TLS" in outcome["message"]
+    assert outcome["class"] == "insecure" and "TLS" in outcome["message"]
 
 
 def test_a_body_without_a_length_is_not_taken_for_whole(call):
@@ -252,7 +252,7 @@ def test_tls_below_1_2_is_refused(call, seeded):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     outcome = call(BODY, "deadline=1500", *SSM, AWS_ENDPOINT_URL=f"https://127.0.0.1:{server.server_port}")
     server.shutdown()
-    assert outcome["class"] == "unavailable" and "TLS" in outcome["message"]
+    assert outcome["class"] == "insecure" and "TLS" in outcome["message"]
 
 
 # Time
