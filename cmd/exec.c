@@ -1,6 +1,7 @@
 /* `envsync exec`: runs a command with the merged environment, in place. Writes no file. */
 #include "../core/memory.h"
 #include "../core/select.h"
+#include "../core/texts.h"
 #include "cmd.h"
 
 #include <errno.h>
@@ -101,6 +102,8 @@ static int build(struct es_session *session, struct environment *ret, struct es_
         r = es_fetch_all(&plan, &fetched, &session->report, err);
     if (r == 0)
         r = es_tree_build(&config, &fetched, &tree, err);
+    if (r == 0)
+        r = es_texts_read(&tree, err);
     if (r == 0)
         r = es_select(&tree, env_output(&config), &selection, &session->report, err);
     return r == 0 ? merge(&session->process, &selection, ret, err) : r;

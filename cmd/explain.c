@@ -1,6 +1,7 @@
 /* `envsync explain`: which source gives a key, in which version, and what it shadows. No values. */
 #include "../core/names.h"
 #include "../core/run.h"
+#include "../core/texts.h"
 #include "cmd.h"
 #include "show.h"
 
@@ -77,6 +78,8 @@ static int load(struct es_session *session, struct work *work, struct es_err *er
         r = from_set(work, &work->fetched, &work->tree, err);
     else if (r == 0)
         r = from_sources(session, work, err);
+    if (r == 0)
+        r = es_texts_read(&work->tree, err);
     if (r < 0)
         return r;
     work->selections = calloc(work->config.n_outputs + 1, sizeof *work->selections);

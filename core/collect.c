@@ -467,6 +467,11 @@ static int take_remark(struct es_collecting *c, struct es_cursor *in, struct es_
     return 0;
 }
 
+int es_collect_fatal(struct es_cursor *in, struct es_err *err)
+{
+    return take_message(in, err) < 0 ? bad_frame(err) : -EIO;
+}
+
 int es_collect(struct es_collecting *c, enum es_frame type, struct es_cursor *in,
                struct es_err *err)
 {
@@ -475,6 +480,6 @@ int es_collect(struct es_collecting *c, enum es_frame type, struct es_cursor *in
     if (type == ES_FRAME_REMARK)
         return take_remark(c, in, err);
     if (type == ES_FRAME_FATAL)
-        return take_message(in, err) < 0 ? bad_frame(err) : -EIO;
+        return es_collect_fatal(in, err);
     return take_of_source(c, type, in, err);
 }

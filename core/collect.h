@@ -25,6 +25,9 @@ struct es_collecting {
 int es_collect(struct es_collecting *c, enum es_frame type, struct es_cursor *in,
                struct es_err *err);
 
+/* The worker's last words. Always a negative errno. */
+int es_collect_fatal(struct es_cursor *in, struct es_err *err);
+
 /* A source has failed: decides what that means. Never itself a failure. */
 void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct es_err *why);
 

@@ -8,6 +8,7 @@
 #include "mirrored.h"
 #include "pending.h"
 #include "rest.h"
+#include "texts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -301,6 +302,8 @@ static int merge(struct es_run *run, const struct es_run_options *options, struc
 {
     int r = es_tree_build(&run->config, &run->fetched, &run->tree, err);
 
+    if (r == 0)
+        r = es_texts_read(&run->tree, err);
     if (r == 0)
         r = es_set_prepare(&run->config, &run->tree, &run->fetched, options->root, options->dry,
                            &run->set, report, err);

@@ -5,6 +5,7 @@
 #include "cast.h"
 #include "envsync/limits.h"
 #include "names.h"
+#include "texts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -98,6 +99,19 @@ static int check_item(const struct selecting *s, const struct es_item *item, str
     return why ? refuse(s, item->record, err, why) : 0;
 }
 
+static int convert(const struct selecting *s, struct es_item *item, const char **ret_why)
+{
+    const struct es_record *record = item->record;
+    enum es_cast cast = cast_of(s->output, item->leaf->key);
+    const struct es_text *text = cast == ES_CAST_JSON ? es_texts_find(s->tree, record) : NULL;
+    int r;
+
+    if (text && text->state == ES_TEXT_READ)
+        return es_value_copy(&item->value, &text->value);
+    r = es_value_copy(&item->value, &record->value);
+    return r < 0 ? r : es_cast(&item->value, cast, ret_why);
+}
+
 /* Makes an item of the leaf's winner; leaves it out (0 and no item) where it has none here. */
 static int add_item(const struct selecting *s, const struct es_leaf *leaf, struct es_err *err)
 {
@@ -112,9 +126,7 @@ static int add_item(const struct selecting *s, const struct es_leaf *leaf, struc
         return 0;
     *item = (struct es_item){.leaf = leaf, .record = record};
     s->selection->n++;
-    r = es_value_copy(&item->value, &record->value);
-    if (r == 0)
-        r = es_cast(&item->value, cast_of(s->output, leaf->key), &why);
+    r = convert(s, item, &why);
     if (r == -EINVAL)
         return refuse(s, record, err, why);
     if (r < 0)

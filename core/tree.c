@@ -166,6 +166,9 @@ int es_tree_build(const struct es_config *config, struct es_fetched *fetched, st
 
 void es_tree_done(struct es_tree *tree)
 {
+    for (size_t i = 0; i < tree->n_texts; i++)
+        es_value_done(&tree->texts[i].value);
+    free(tree->texts);
     free(tree->records);
     free(tree->leaves);
     *tree = (struct es_tree){0};

@@ -15,12 +15,21 @@ struct es_leaf {
     size_t n;
 };
 
+/* A text that an output's `types` calls json, and what it was parsed to. */
+struct es_text {
+    const struct es_record *record;
+    enum { ES_TEXT_UNREAD = 0, ES_TEXT_READ, ES_TEXT_REFUSED } state;
+    struct es_value value;
+};
+
 struct es_tree {
     const struct es_config *config;
     const struct es_record **records; /* sorted; what the leaves point into */
     size_t n_records;
     struct es_leaf *leaves;
     size_t n;
+    struct es_text *texts; /* by record; see texts.h */
+    size_t n_texts;
 };
 
 /* Applies include, exclude, rename and prefix_key of each source, then merges. The records are

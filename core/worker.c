@@ -280,16 +280,11 @@ static int fill_job(struct es_value *job, const struct es_asked *asked, int64_t 
     return r;
 }
 
-static int encode_job(const struct es_asked *asked, int64_t deadline, struct es_buf *out)
+static int encode_job(const struct es_value *job, struct es_buf *out)
 {
-    ES_CLEANUP(es_value_done) struct es_value job = {0};
     ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
-    int r;
+    int r = es_put_value(&payload, job);
 
-    es_value_set_table(&job);
-    r = fill_job(&job, asked, deadline);
-    if (r == 0)
-        r = es_put_value(&payload, &job);
     return r < 0 ? r : es_put_frame(out, ES_FRAME_JOB, &payload);
 }
 
@@ -317,14 +312,25 @@ static int wait_for(int fd, short events, int64_t deadline, struct es_err *err)
 int es_worker_send(struct es_worker *worker, const struct es_asked *asked, int64_t deadline,
                    struct es_err *err)
 {
-    ES_CLEANUP(es_buf_done) struct es_buf job = {0};
+    ES_CLEANUP(es_value_done) struct es_value job = {0};
+
+    es_value_set_table(&job);
+    if (fill_job(&job, asked, deadline) < 0)
+        return es_nomem(err);
+    return es_worker_post(worker, &job, deadline, err);
+}
+
+int es_worker_post(struct es_worker *worker, const struct es_value *job, int64_t deadline,
+                   struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     size_t sent = 0;
 
-    if (encode_job(asked, deadline, &job) < 0)
+    if (encode_job(job, &text) < 0)
         return es_nomem(err);
     fcntl(worker->job, F_SETFL, O_NONBLOCK);
-    while (sent < job.len) {
-        ssize_t n = write(worker->job, job.data + sent, job.len - sent);
+    while (sent < text.len) {
+        ssize_t n = write(worker->job, text.data + sent, text.len - sent);
 
         if (n >= 0) {
             sent += (size_t)n;

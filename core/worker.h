@@ -34,6 +34,10 @@ struct es_asked {
 int es_worker_send(struct es_worker *worker, const struct es_asked *asked, int64_t deadline,
                    struct es_err *err);
 
+/* The same for a job that is made already. Nothing more can be sent after it. */
+int es_worker_post(struct es_worker *worker, const struct es_value *job, int64_t deadline,
+                   struct es_err *err);
+
 /* The next frame; payload is borrowed until the next call. -ETIMEDOUT at the deadline, -EPIPE where
  * the worker ended too early, -EBADMSG, -EINTR. */
 int es_worker_next(struct es_worker *worker, int64_t deadline, enum es_frame *ret_type,

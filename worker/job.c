@@ -207,25 +207,40 @@ static int read_surroundings(const struct es_value *root, struct es_job *job, st
     return job->surroundings.home ? 0 : es_nomem(err);
 }
 
+static int read_sources(struct es_job *job, struct es_err *err)
+{
+    const struct es_value *sources = get(&job->root, "sources", ES_LIST);
+    int r = read_surroundings(&job->root, job, err);
+
+    if (r < 0)
+        return r;
+    if (!sources)
+        return malformed(err);
+    job->tasks = calloc(sources->list.n + 1, sizeof *job->tasks);
+    if (!job->tasks)
+        return es_nomem(err);
+    for (; r == 0 && job->n < sources->list.n; job->n++)
+        r = read_task(&sources->list.items[job->n], &job->tasks[job->n], err);
+    return r;
+}
+
+static int check_texts(const struct es_value *texts, struct es_err *err)
+{
+    for (size_t i = 0; i < texts->list.n; i++)
+        if (texts->list.items[i].type != ES_STRING)
+            return malformed(err);
+    return 0;
+}
+
 int es_job_read(int fd, struct es_job *ret, struct es_err *err)
 {
     ES_CLEANUP(es_job_done) struct es_job job = {0};
-    const struct es_value *sources;
     int r = read_value(fd, &job.root, err);
 
     if (r < 0)
         return r;
-    r = read_surroundings(&job.root, &job, err);
-    if (r < 0)
-        return r;
-    sources = get(&job.root, "sources", ES_LIST);
-    if (!sources)
-        return malformed(err);
-    job.tasks = calloc(sources->list.n + 1, sizeof *job.tasks);
-    if (!job.tasks)
-        return es_nomem(err);
-    for (; r == 0 && job.n < sources->list.n; job.n++)
-        r = read_task(&sources->list.items[job.n], &job.tasks[job.n], err);
+    job.texts = get(&job.root, "texts", ES_LIST);
+    r = job.texts ? check_texts(job.texts, err) : read_sources(&job, err);
     if (r < 0)
         return r;
     *ret = job;

@@ -29,6 +29,7 @@ struct es_job {
     bool describe;        /* tell which credentials would be used, fetch nothing */
     struct es_task *tasks;
     size_t n;
+    const struct es_value *texts; /* or NULL: a list of strings to parse, instead of sources */
 };
 
 /* Reads the job from a descriptor, to its end. ES_INTERNAL: both programs are of one build. */

@@ -252,6 +252,11 @@ int es_pipe_remark(struct es_pipe *pipe, const struct es_buf *text, struct es_er
     return send(pipe, ES_FRAME_REMARK, &payload, err);
 }
 
+int es_pipe_text(struct es_pipe *pipe, const struct es_buf *payload, struct es_err *err)
+{
+    return send(pipe, ES_FRAME_TEXT, payload, err);
+}
+
 int es_pipe_end(struct es_pipe *pipe, struct es_err *err)
 {
     static const struct es_buf nothing;

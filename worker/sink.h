@@ -28,6 +28,8 @@ int es_sink_finish(struct es_sink *sink, const struct es_err *failure, struct es
 
 /* A detail about the worker itself. */
 int es_pipe_remark(struct es_pipe *pipe, const struct es_buf *text, struct es_err *err);
+/* The answer to a text, see ES_FRAME_TEXT. */
+int es_pipe_text(struct es_pipe *pipe, const struct es_buf *payload, struct es_err *err);
 int es_pipe_end(struct es_pipe *pipe, struct es_err *err);
 int es_pipe_fatal(struct es_pipe *pipe, const struct es_err *failure, struct es_err *err);
 int es_pipe_flush(struct es_pipe *pipe, struct es_err *err); /* writes what waits */

@@ -47,9 +47,9 @@ int es_get_bytes(struct es_cursor *in, struct es_buf *ret);
 int es_get_value(struct es_cursor *in, struct es_value *ret);
 int es_get_record(struct es_cursor *in, struct es_record *ret);
 
-/* Frames that go up from the worker, and the one that goes down. All but JOB, REMARK, END and
- * FATAL begin with the u32 number of a source. An object is: bytes name, bytes version, u64 size,
- * u64 modified_ms, u32 rank. */
+/* Frames that go up from the worker, and the one that goes down. All but JOB, REMARK, TEXT, END
+ * and FATAL begin with the u32 number of a source. An object is: bytes name, bytes version, u64
+ * size, u64 modified_ms, u32 rank. */
 enum es_frame {
     ES_FRAME_JOB = 1,    /* down: es_value table, see worker/job.h */
     ES_FRAME_ADDRESS,    /* es_value: the resolved options; before all else of a source */
@@ -66,6 +66,7 @@ enum es_frame {
     ES_FRAME_END,        /* empty: every source is done */
     ES_FRAME_FATAL,      /* u8 class, bytes message: the worker cannot work at all */
     ES_FRAME_REMARK,     /* bytes text: a detail about the worker itself */
+    ES_FRAME_TEXT,       /* u32 number of a text, u8 refused; if not: es_value */
 };
 int es_put_frame(struct es_buf *out, enum es_frame type, const struct es_buf *payload);
 

@@ -5,6 +5,7 @@ import json
 import os
 import pwd
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -343,6 +344,76 @@ def test_checking_credentials_starts_no_process(gateway, host, process, public):
     result = host.run("check", "--credentials", env=env)
     assert result.rc == 0 and "credential_process" in result.out + result.err, str(result)
     assert not (public / "own/ran").exists()
+
+
+# ---- texts that `types` calls json ----
+
+
+@pytest.fixture(scope="session")
+def no_json(tmp_path_factory):
+    """A library that ends whatever process parses JSON with jansson."""
+    folder = tmp_path_factory.mktemp("no-json")
+    (folder / "no.c").write_text("void *json_loadb(void) { __builtin_trap(); }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "no.so", folder / "no.c"], check=True)
+    return {"LD_PRELOAD": str(folder / "no.so")}
+
+
+JSON = '{"a": [1, true], "b": {"c": "CANARY"}}'
+
+
+def test_the_text_of_a_source_is_never_parsed_as_root(host, no_json):
+    """The worker inherits no environment, so only envsync itself has that library. It does parse a
+    JSON output that it has rendered, and ends."""
+    host.source(f"J='{JSON}'\nK=[1]\n")
+    place = host.output(types={"J": "json", "K": "json"})
+    host.ok(env=no_json)
+    assert json.loads(re.search("J='(.*)'", place.read_text())[1]) == json.loads(JSON)
+    explained = host.run("explain", "--root", host.root, "J", env=no_json)
+    assert explained.rc == 0 and "J" in explained.out, str(explained)
+    host.output("json", "/etc/foo/out.json")
+    assert host.sync(env=no_json).rc == -signal.SIGILL
+
+
+def test_a_worker_without_network_or_sources_parses_it(host, tmp_path):
+    """The text goes through a pipe, never by argument, environment or file."""
+    host.source(f"J='{JSON}'\n")
+    host.output("json", types={"J": "json"})
+    log = tmp_path / "trace"
+    host.envsync.command = ["strace", "-f", "-y", "-s", "9999", "-o", str(log), *host.envsync.command]
+    host.ok()
+    lines = log.read_text().splitlines()
+    starts = [line.split()[0] for line in lines if "execveat(" in line]
+    assert len(starts) == 2
+    parser = [line for line in lines if line.split()[0] == starts[1]]
+    parser = parser[at(parser, r"execveat\("):]
+    assert at(parser, r"setresuid\(|getppid") and not [line for line in parser if "socket(" in line]
+    taken, closed = at(parser, r"read\(\d+<pipe:.*CANARY"), at(parser, r"landlock_restrict_self\(.*= 0")
+    assert taken < closed < at(parser, r"write\(\d+<pipe:.*CANARY")
+    assert "CANARY" not in "".join(line for line in lines if "execve" in line)
+
+
+def test_values_of_a_source_that_is_away_are_parsed_too(gateway, host):
+    """They come from the last set, of whose values the worker that fetches is told nothing."""
+    gateway.fixtures(parameters={"/foo/prod/j": JSON})
+    host.source(type="ssm", path="/foo/prod/", on_unavailable="last-good")
+    host.output()
+    host.ok(env=gateway.environment())
+    place = host.output("json", "/etc/foo/out.json", types={"j": "json"})
+    gateway.faults({"action": "reset", "where": "before"})
+    result = host.ok("--deadline", "700ms", env=gateway.environment())
+    assert "last good values" in result.err
+    assert json.loads(place.read_text()) == {"j": json.loads(JSON)}
+
+
+def test_exec_and_a_dry_run_have_it_parsed_as_well(host):
+    host.source(f"J='{JSON}'\n")
+    host.output(types={"J": "json"})
+    done = host.run("exec", "--", "printenv", "J")
+    assert done.rc == 0 and json.loads(done.out) == json.loads(JSON), str(done)
+    assert host.sync("--dry-run", "--exit-code").rc == 1
+    host.source("J='{CANARY'\n", file="later.env", name="later")
+    result = host.run("exec", "--", "true")
+    assert result.rc == 65 and "J, from source later" in result.err and "CANARY" not in result.err
 
 
 # ---- the metadata service, closed to the worker's user ----

@@ -61,12 +61,9 @@ static void a_value_becomes_its_type_or_is_refused(void **state)
         {ES_CAST_LIST, "a, b", NULL, "[\"a\",\" b\"]"},
         {ES_CAST_LIST, NULL, "[1]", "[1]"},
         {ES_CAST_LIST, NULL, "1", NULL},
-        {ES_CAST_JSON, "{\"a\":[1,true]}", NULL, "{\"a\":[1,true]}"},
-        {ES_CAST_JSON, "\"x\"", NULL, "\"x\""},
         {ES_CAST_JSON, NULL, "5", "5"},
-        {ES_CAST_JSON, "{", NULL, NULL},
-        {ES_CAST_JSON, "null", NULL, NULL},
-        {ES_CAST_JSON, "{\"a\":1,\"a\":2}", NULL, NULL},
+        {ES_CAST_JSON, NULL, "[1,true]", "[1,true]"},
+        {ES_CAST_JSON, "[1]", NULL, NULL}, /* text is a worker's to parse, never ours */
         {ES_CAST_JSON, "", NULL, NULL},
     };
 

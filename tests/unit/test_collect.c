@@ -199,7 +199,7 @@ static void frames_that_are_too_short_are_refused(void **state)
 
 static void frames_of_no_known_kind_are_refused(void **state)
 {
-    static const int types[] = {0, ES_FRAME_JOB, ES_FRAME_REMARK + 1, 255};
+    static const int types[] = {0, ES_FRAME_JOB, ES_FRAME_TEXT, 255};
     ES_CLEANUP(teardown) struct fixture f;
 
     setup(&f, state);

@@ -2,6 +2,7 @@
 #include "core_case.h"
 
 #include "core/select.h"
+#include "core/texts.h"
 
 /* A configuration of two sources and one output, and what they give. */
 struct fixture {
@@ -32,11 +33,26 @@ static void set_up(struct fixture *f, void *dir, const char *format, const char 
     load_config(dir, text, &f->config);
 }
 
+/* What the worker makes of texts that are to be JSON. */
+static void read_texts(struct fixture *f)
+{
+    assert_int_equal(es_texts_gather(&f->tree, &f->err), 0);
+    for (size_t i = 0; i < f->tree.n_texts; i++) {
+        struct es_text *text = &f->tree.texts[i];
+        const struct es_buf *is = &text->record->value.text;
+
+        text->state = es_json_parse(es_buf_str(is), is->len, &text->value, &f->err) < 0
+                          ? ES_TEXT_REFUSED
+                          : ES_TEXT_READ;
+    }
+}
+
 static int choose(struct fixture *f)
 {
     f->err = (struct es_err){.msg = "nothing"};
     if (es_tree_build(&f->config, &f->fetched, &f->tree, &f->err) < 0)
         fail_msg("%s", f->err.msg);
+    read_texts(f);
     return es_select(&f->tree, &f->config.outputs[0], &f->selection, &f->report, &f->err);
 }
 
