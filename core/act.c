@@ -11,7 +11,6 @@
 #include "touch.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Time for all actions where the deadline is near or over; check --unit counts with it. */
@@ -52,22 +51,6 @@ const char *es_acts_word(const struct es_run *run)
     return words[most];
 }
 
-/* The last line that systemctl printed is its reason. */
-static void add_reason(const struct es_buf *said, struct es_err *err)
-{
-    const char *start = es_buf_str(said), *end = start + said->len, *line;
-    char reason[300];
-
-    while (end > start && (end[-1] == '\n' || end[-1] == ' '))
-        end--;
-    for (line = end; line > start && line[-1] != '\n';)
-        line--;
-    if (end == line)
-        return;
-    snprintf(reason, sizeof reason, "%.*s", (int)(end - line), line);
-    es_advise(err, reason);
-}
-
 /* Queued, not waited for: this run may belong to the start of something that the unit waits for. */
 static int ask_systemd(const struct acting *a, const char *verb, const char *unit,
                        struct es_err *err)
@@ -75,11 +58,8 @@ static int ask_systemd(const struct acting *a, const char *verb, const char *uni
     const char *const argv[] = {"systemctl", "--no-block", "--no-ask-password", verb, "--",
                                 unit,        NULL};
     ES_CLEANUP(es_buf_done) struct es_buf said = {0};
-    int r = es_child_run(argv, a->options->process, a->until, &said, err);
 
-    if (r < 0)
-        add_reason(&said, err);
-    return r;
+    return es_child_run(argv, a->options->process, a->until, &said, err);
 }
 
 static int perform(const struct acting *a, const struct es_action *action, struct es_err *err)
@@ -118,7 +98,7 @@ static enum es_act decide(const struct acting *a, const struct es_action *action
         return a->run->changes ? ES_ACT_SKIPPED : ES_ACT_PENDING;
     if (indirect && a->own.unsure) {
         *why = a->own.why;
-        es_context(why, "it is not known whether this run starts %s",
+        es_context(why, "%s: it is not known whether this run starts %s", action->words[0],
                    a->own.name[0] ? a->own.name : "a unit");
         return ES_ACT_FAILED;
     }
@@ -131,7 +111,10 @@ static void tell(const struct acting *a, const struct es_action *action, enum es
     const char *word = es_action_word(action), *what = action->words[0];
 
     if (act == ES_ACT_FAILED) {
-        es_context(why, "on_change: %s %s", word, what);
+        /* What was touched or run, its message begins with. */
+        if (action->kind == ES_ACTION_RESTART || action->kind == ES_ACTION_RELOAD)
+            es_context(why, "%s", what);
+        es_context(why, "on_change: %s", word);
         es_advise(why, "the next run tries again");
         es_report_error(a->report, why);
     } else if (act == ES_ACT_SKIPPED) {
@@ -162,6 +145,7 @@ static void act_on_all(struct acting *a)
     struct es_err err;
     int r = 0;
 
+    es_run_tell(a->options, ES_PHASE_ACT, on_change->n);
     for (size_t i = 0; i < on_change->n; i++) {
         if (!a->due[i])
             continue;
@@ -250,7 +234,7 @@ void es_act(struct es_run *run, const struct es_run_options *options, struct es_
         leave(&a, ES_ACT_FAILED);
     } else if (options->dry) {
         leave(&a, ES_ACT_PENDING);
-    } else {
+    } else if (any_due(&a)) {
         act_on_all(&a);
     }
     es_own_unit_done(&a.own);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -65,14 +66,28 @@ static int judge(const char *program, int status, struct es_err *err)
                    WTERMSIG(status));
 }
 
+/* The last line that it printed is mostly its reason. */
+static void add_reason(const struct es_buf *said, struct es_err *err)
+{
+    const char *start = es_buf_str(said), *end = start + said->len, *line;
+    char reason[300];
+
+    while (end > start && (end[-1] == '\n' || end[-1] == ' ' || end[-1] == '.'))
+        end--;
+    for (line = end; line > start && line[-1] != '\n';)
+        line--;
+    if (end == line)
+        return;
+    snprintf(reason, sizeof reason, "%.*s", (int)(end - line), line);
+    es_advise(err, reason);
+}
+
 static int wait_for(const char *program, pid_t pid, int64_t until, int out, struct es_buf *said,
                     struct es_err *err)
 {
-    int status = 0;
+    int status = 0, r = 0;
 
     while (!has_ended(pid)) {
-        int r = 0;
-
         drain(out, said);
         if (es_process_caught())
             r = es_fail(err, ES_UNAVAILABLE, EINTR, "%s: interrupted", program);
@@ -87,7 +102,10 @@ static int wait_for(const char *program, pid_t pid, int64_t until, int out, stru
     /* Its group is left alone: what it has started on purpose may go on. */
     waitpid(pid, &status, 0);
     drain(out, said);
-    return judge(program, status, err);
+    r = judge(program, status, err);
+    if (r < 0 && said)
+        add_reason(said, err);
+    return r;
 }
 
 int es_child_run(const char *const *argv, const struct es_process *process, int64_t until,

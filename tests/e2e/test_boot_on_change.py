@@ -282,7 +282,25 @@ def test_where_systemd_cannot_be_asked_nothing_is_risked(site):
     site.change("V=2\n")
     site.machine.run("systemctl", "restart", site.unit)
     assert site.starts() == ["1", "2"] and not site.flagged()
-    assert "it is not known whether this run starts " + site.unit in site.machine.journal(site.unit)
+    told = f"{site.flag}: it is not known whether this run starts {site.unit}: systemctl failed"
+    assert told in site.machine.journal(site.unit)
     assert site.pending() == [site.flag]
     site.machine.start(refresh)
     assert site.flagged() and site.pending() == []
+
+
+def test_the_installed_oneshot_restarts_the_app_once_and_says_what_it_may_not_write(site):
+    site.configure(restart=[site.unit], touch=[site.flag], run=["touch", f"/run/{site.name}/ran"])
+    refresh = f"envsync@{site.name}.service"
+    site.app(pre=False, unit=f"Requires={refresh}\nAfter={refresh}")
+    site.machine.start(site.unit)
+    site.change("V=2\n")
+    site.machine.start(refresh)
+    assert site.starts() == ["1", "2"]
+    site.machine.run("test", "-e", f"/run/{site.name}/ran")
+    # With ProtectSystem=strict a flag needs ReadWritePaths=.
+    assert f"touch: {site.flag}: create: Read-only file system" in site.machine.journal(refresh)
+    assert site.pending() == [site.flag]
+    site.machine.unit(f"{refresh}.d/flag.conf", f"[Service]\nReadWritePaths={site.folder}\n")
+    site.machine.start(refresh)
+    assert site.starts() == ["1", "2"] and site.pending() == [] and site.flagged()

@@ -321,7 +321,7 @@ def test_a_unit_that_cannot_be_restarted_is_named_and_stays_due(watched):
     watched.change()
     told = watched.sync(word="failed")
     assert states(told) == [("restart", "failed"), ("reload", "failed")]
-    assert "restart no-such-unit.service" in told["errors"][0]["message"]
+    assert "restart: no-such-unit.service: systemctl" in told["errors"][0]["message"]
     assert watched.pending() == [("restart", "no-such-unit.service"), ("reload", "no-such.socket")]
 
 

@@ -54,6 +54,16 @@ static void its_end_is_judged(void **state)
     }
 }
 
+static void its_last_line_is_the_reason(void **state)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf said = {0};
+    struct es_err err;
+
+    (void)state;
+    assert_true(run("echo one; echo; echo two >&2; echo ' '; exit 1", 10000, &said, &err) < 0);
+    assert_string_equal(err.msg, "/bin/sh failed with exit status 1; two");
+}
+
 static void what_is_not_there_is_told_so(void **state)
 {
     static const char *const argv[] = {"envsync-no-such-program", NULL};
@@ -121,6 +131,7 @@ int main(void)
         cmocka_unit_test(what_it_says_is_kept_in_order),
         cmocka_unit_test(more_than_is_of_use_is_thrown_away),
         cmocka_unit_test(its_end_is_judged),
+        cmocka_unit_test(its_last_line_is_the_reason),
         cmocka_unit_test(what_is_not_there_is_told_so),
         test_in_dir(it_ends_with_its_group_when_its_time_is_over),
         test_in_dir(what_it_leaves_behind_lives_on),
