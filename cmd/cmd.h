@@ -3,8 +3,9 @@
 #define ENVSYNC_CMD_H
 
 #include "../core/config.h"
-#include "../core/fetch.h"
+#include "../core/run.h"
 #include "log.h"
+#include "notify.h"
 
 enum es_option_bits {
     ES_ARG_CONFIG = 1 << 0,
@@ -33,6 +34,8 @@ struct es_session {
     struct es_process process;
     struct es_args args;
     struct es_log log;
+    struct es_notify notify;
+    int64_t until; /* the deadline of this run, or 0 */
     struct es_report report;
     size_t told; /* of the report's items, how many are logged already */
 };
@@ -75,8 +78,8 @@ int es_session_load(struct es_session *session, struct es_config *ret, struct es
 /* Warns where there is nothing to write: no matter for `exec` and `explain`. */
 void es_session_warn_idle(struct es_session *session, const struct es_config *config);
 
-/* The absolute deadline of this run. */
-int64_t es_session_deadline(const struct es_session *session, const struct es_config *config);
+/* The absolute deadline of this run. From here on the service manager knows of it, too. */
+int64_t es_session_deadline(struct es_session *session, const struct es_config *config);
 
 /* Logs what has come into the report since the last call. It stays there for --json. */
 void es_session_flush(struct es_session *session);
@@ -84,5 +87,6 @@ void es_session_flush(struct es_session *session);
 /* Tells on a terminal that envsync waits; a hook of the core. */
 void es_session_on_wait(void *data, const char *what, const char *name);
 void es_session_on_progress(void *data, size_t keys, size_t objects);
+void es_session_on_phase(void *data, enum es_phase phase, size_t n);
 
 #endif

@@ -99,6 +99,8 @@ static int build(struct es_session *session, struct environment *ret, struct es_
     if (r == 0)
         r = es_memory_names(&config, &memory.store, &own_names, err);
     if (r == 0)
+        es_session_on_phase(session, ES_PHASE_FETCH, config.n_sources);
+    if (r == 0)
         r = es_fetch_all(&plan, &fetched, &session->report, err);
     if (r == 0)
         r = es_tree_build(&config, &fetched, &tree, err);
@@ -135,6 +137,7 @@ static int run(struct es_session *session, struct es_err *err)
     if (r != 0)
         return r;
     set_path(environment.array);
+    es_notify_status(&session->notify, "");
     es_process_restore(&session->process);
     execvpe(argv[0], argv, environment.array);
     r = errno;

@@ -52,11 +52,18 @@ void es_session_warn_idle(struct es_session *session, const struct es_config *co
                       "%s: there is no [[output]]: nothing is written", config->file);
 }
 
-int64_t es_session_deadline(const struct es_session *session, const struct es_config *config)
+/* What comes behind the deadline: a commit that has begun is finished, and actions have their time.
+ * A unit that is given less by TimeoutStartSec= would be killed in the middle of it. */
+enum { AFTERWARDS = 10000, COMMITTING = 30000 /* milliseconds */ };
+
+int64_t es_session_deadline(struct es_session *session, const struct es_config *config)
 {
     int64_t ms = session->args.deadline ? session->args.deadline : config->deadline;
 
-    return es_clock_ms() + ms;
+    es_notify_open(&session->notify, es_process_getenv(&session->process, "NOTIFY_SOCKET"));
+    es_notify_extend(&session->notify, ms + AFTERWARDS);
+    session->until = es_clock_ms() + ms;
+    return session->until;
 }
 
 void es_session_flush(struct es_session *session)
@@ -73,8 +80,25 @@ void es_session_flush(struct es_session *session)
 void es_session_on_wait(void *data, const char *what, const char *name)
 {
     const struct es_session *session = data;
+    char text[200];
 
     es_log_line(&session->log, ES_LEVEL_NOTICE, "waiting for %s (%s)", what, name);
+    snprintf(text, sizeof text, "waiting for %s (%s)", what, name);
+    es_notify_status(&session->notify, text);
+}
+
+void es_session_on_phase(void *data, enum es_phase phase, size_t n)
+{
+    const struct es_session *session = data;
+    char text[100] = "publishing";
+
+    if (phase == ES_PHASE_FETCH)
+        snprintf(text, sizeof text, "fetching %zu %s", n, n == 1 ? "source" : "sources");
+    else if (phase == ES_PHASE_ACT)
+        snprintf(text, sizeof text, "doing what on_change asks for");
+    else
+        es_notify_extend(&session->notify, es_clock_left(session->until) + COMMITTING);
+    es_notify_status(&session->notify, text);
 }
 
 void es_session_on_progress(void *data, size_t keys, size_t objects)
@@ -101,7 +125,7 @@ static int run(struct es_session *session, int argc, char **argv, struct es_err 
 
 int main(int argc, char **argv)
 {
-    struct es_session session = {.log = {.level = ES_LEVEL_NOTICE}};
+    struct es_session session = {.log = {.level = ES_LEVEL_NOTICE}, .notify = ES_NOTIFY_INIT};
     struct es_err err;
     int r = es_process_start(&session.process, &err);
 
@@ -110,6 +134,8 @@ int main(int argc, char **argv)
         r = run(&session, argc, argv, &err);
     }
     es_session_flush(&session);
+    /* It would stand beside the app as long as that has no words of its own. */
+    es_notify_status(&session.notify, r < 0 ? err.msg : "");
     if (r < 0) {
         if (es_process_caught() && r == -EINTR) {
             es_log_line(&session.log, ES_LEVEL_WARNING, "interrupted; nothing was changed");
@@ -119,6 +145,7 @@ int main(int argc, char **argv)
         r = es_exit_code(err.class);
     }
     es_report_done(&session.report);
+    es_notify_done(&session.notify);
     /* A result that could not be written is no result. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
         es_log_line(&session.log, ES_LEVEL_ERROR, "stdout: %s", strerror(errno));

@@ -9,6 +9,7 @@ static int run(struct es_session *session, struct es_err *err)
                                      .root = session->args.root,
                                      .rollback = true,
                                      .on_wait = es_session_on_wait,
+                                     .on_phase = es_session_on_phase,
                                      .data = session};
     int r;
 

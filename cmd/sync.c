@@ -131,6 +131,7 @@ static int run(struct es_session *session, struct es_err *err)
                                      .verbose = args->verbose,
                                      .on_wait = es_session_on_wait,
                                      .on_progress = es_session_on_progress,
+                                     .on_phase = es_session_on_phase,
                                      .data = session};
     struct es_err why;
     int r;

@@ -330,6 +330,7 @@ int es_keep(struct es_run *run, const struct es_run_options *options, const stru
     ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
     int r = 0;
 
+    es_run_tell(options, ES_PHASE_PUBLISH, run->set.n);
     for (size_t i = 0; r == 0 && i < run->set.n; i++)
         if (run->set.pieces[i].kept)
             r = keep_text(run, i, err);

@@ -226,6 +226,12 @@ static bool files_differ(const struct es_mirror *mirror)
     return false;
 }
 
+void es_run_tell(const struct es_run_options *options, enum es_phase phase, size_t n)
+{
+    if (options->on_phase)
+        options->on_phase(options->data, phase, n);
+}
+
 static int fetch(struct es_run *run, const struct es_run_options *options, struct es_report *report,
                  struct es_err *err)
 {
@@ -242,6 +248,7 @@ static int fetch(struct es_run *run, const struct es_run_options *options, struc
                                        .on_progress = options->on_progress,
                                        .data = options->data};
 
+    es_run_tell(options, ES_PHASE_FETCH, run->config.n_sources);
     return es_fetch_all(&plan, &run->fetched, report, err);
 }
 

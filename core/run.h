@@ -15,6 +15,10 @@
 #include "memory.h"
 #include "set.h"
 
+/* What a run is about to do, for whoever wants to tell: n sources, or n actions. */
+enum es_phase { ES_PHASE_FETCH, ES_PHASE_PUBLISH, ES_PHASE_ACT };
+typedef void es_phase_fn(void *data, enum es_phase phase, size_t n);
+
 struct es_run_options {
     const struct es_process *process;
     const char *root;
@@ -26,6 +30,7 @@ struct es_run_options {
     bool rollback; /* publish the previous set and hold it, instead */
     es_wait_fn *on_wait;
     es_progress_fn *on_progress;
+    es_phase_fn *on_phase;
     void *data;
 };
 
@@ -65,6 +70,8 @@ struct es_run {
     {                                                                                              \
         .lock = -1, .memory = ES_MEMORY_INIT                                                       \
     }
+
+void es_run_tell(const struct es_run_options *options, enum es_phase phase, size_t n);
 
 /* The configuration must be loaded. */
 int es_run(struct es_run *run, const struct es_run_options *options, struct es_report *report,
