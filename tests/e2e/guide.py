@@ -1,7 +1,8 @@
 """A guide of docs/, followed on a machine (boot.py) to the letter.
 
 A block whose first line is a comment with an absolute path is that file; a block of the language sh
-is typed as it stands; all others only show something.
+is typed as it stands, and one without a language right behind it is what that says; all others only
+show something.
 """
 import re
 from dataclasses import dataclass
@@ -14,10 +15,37 @@ FILE = re.compile(r"(?:#|%%|//) (/\S+)\n")
 
 @dataclass
 class Step:
-    """What was typed and what came of it, both text."""
+    """What was typed, what came of it, and what the guide shows of that (or None), all text."""
 
     typed: str
     said: str
+    shown: str = None
+
+    def is_as_shown(self):
+        return self.shown is None or re.fullmatch(pattern(self.shown), plain(self.said)) is not None
+
+
+# What differs from run to run, and what stands for it on both sides.
+VARYING = [
+    (r"^\w{3} \d\d [\d:]{8} \S+ (\S+)\[\d+\]:", r"WHEN HOST \1[PID]:"),
+    (r"\d{4}-\d\d-\d\dT[\d:]{8}Z", "TIME"),
+    (r"\b\d+ s (ago|old)", r"N s \1"),
+    (r"\b[0-9a-f]{16}\b", "SET"),
+    (r"\d+ (try|tries)\b", "N tries"),
+    (r"127\.0\.0\.1:4566|ssm\.eu-west-1\.amazonaws\.com", "AWS"),
+]
+
+
+def plain(text):
+    for varying, word in VARYING:
+        text = re.sub(varying, word, text, flags=re.MULTILINE)
+    return text
+
+
+def pattern(shown):
+    """A regular expression for an output: `...` is anything, a line of its own any lines."""
+    lines = [re.escape(line).replace(r"\.\.\.", ".*") + "\n" for line in plain(shown).splitlines()]
+    return "".join("(?:.*\n)*" if line == ".*\n" else line for line in lines)
 
 
 def blocks(path, heading=None):
@@ -42,7 +70,7 @@ def files(path):
 def follow(machine, path, heading=None, env=None, check=True):
     """Makes the files and types the commands; gives the steps. A command that fails ends it."""
     given = [f"{name}={value}" for name, value in (env or {}).items()]
-    steps = []
+    steps, follows = [], False
     for language, text in blocks(path, heading):
         named = FILE.match(text)
         if named:
@@ -51,4 +79,7 @@ def follow(machine, path, heading=None, env=None, check=True):
             done = machine.run("env", *given, "bash", "-euc", "exec 2>&1\n" + text, check=False)
             steps.append(Step(text, done.stdout.decode()))
             assert done.returncode == 0 or not check, f"{text}\n{steps[-1].said}"
+        elif not language and steps and follows:
+            steps[-1].shown = text
+        follows = language == "sh"
     return steps
