@@ -187,10 +187,16 @@ static bool seals(const struct es_run *run, const struct es_manifest *m)
     return es_config_seals(&run->config) && es_manifest_has_run_half(m);
 }
 
+/* Was there something to keep on disk, and is no longer? */
+static bool leaves_disk(const struct es_run *run)
+{
+    return !es_config_has_disk(&run->config) && run->memory.store.halves[ES_HALF_DISK].dir >= 0;
+}
+
 static bool unchanged(const struct es_run *run, const struct es_manifest *m,
                       const struct es_buf *texts)
 {
-    bool same = run->memory.store.usable && !run->memory.store.run_lost &&
+    bool same = run->memory.store.usable && !run->memory.store.run_lost && !leaves_disk(run) &&
                 (!seals(run, m) || es_sealed_is_there(&run->memory.store));
 
     if (same && same_manifest(run, m, &same) < 0)
@@ -271,8 +277,13 @@ static int commit(struct es_run *run, const struct es_run_options *options, stru
                   const struct es_buf *texts, struct es_err *err)
 {
     struct es_store *store = &run->memory.store;
-    bool forget = store->usable && es_config_is_stricter(&run->config, &store->set.configured);
-    int r = es_store_begin(store, err);
+    bool forget = leaves_disk(run) ||
+                  (store->usable && es_config_is_stricter(&run->config, &store->set.configured));
+    int r;
+
+    if (leaves_disk(run))
+        es_store_leave_disk(store, &run->config);
+    r = es_store_begin(store, err);
 
     if (r == 0)
         r = seal(run, m, texts, options->deadline, err);

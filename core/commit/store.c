@@ -5,7 +5,6 @@
 #include "envsync/limits.h"
 #include "sum.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -112,7 +111,7 @@ static int read_file(int dir, const char *path, struct es_buf *ret, int64_t *ret
     return 0;
 }
 
-static bool id_valid(const char *id, size_t len)
+bool es_store_id_valid(const char *id, size_t len)
 {
     return len == ES_SET_ID && strspn(id, "0123456789abcdef") >= ES_SET_ID;
 }
@@ -133,9 +132,9 @@ static bool parse_pointer(struct es_store *store, const struct es_buf *text)
     char current[32], previous[32], hold[8], again[POINTER];
 
     if (sscanf(es_buf_str(text), "%31s %31s %7s", current, previous, hold) != 3 ||
-        !id_valid(current, strlen(current)))
+        !es_store_id_valid(current, strlen(current)))
         return false;
-    if (!id_valid(previous, strlen(previous)))
+    if (!es_store_id_valid(previous, strlen(previous)))
         previous[0] = '\0';
     write_pointer(current, previous, strcmp(hold, "held") == 0, again);
     if (!es_buf_is(text, again))
@@ -188,16 +187,19 @@ int es_store_read(const struct es_store *store, const char *id, enum es_half hal
                   struct es_buf *ret, int64_t *ret_ms, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    int dir = store->halves[half].dir;
     char path[ES_SET_ID + 64];
     int64_t ms;
     int r;
 
     if (half == ES_HALF_RUN && strcmp(id, store->unsealed.id) == 0)
         return read_unsealed(&store->unsealed, name, ret, ret_ms, err);
-    if (store->halves[half].dir < 0)
+    if (half == ES_HALF_DISK && dir < 0)
+        dir = store->left.dir;
+    if (dir < 0)
         return es_fail(err, ES_OUTPUT, ENOENT, "state: %s is not there", name);
     snprintf(path, sizeof path, "%s/%s", id, name);
-    r = read_file(store->halves[half].dir, path, &text, &ms, err);
+    r = read_file(dir, path, &text, &ms, err);
     if (r == 0)
         r = unseal(id, name, &text, err);
     if (r < 0)
@@ -374,6 +376,26 @@ static int load(struct es_store *store, const struct es_config *config, struct e
     return 0;
 }
 
+static bool has_pointer(const struct es_store *store, enum es_half half)
+{
+    return store->halves[half].dir >= 0 &&
+           faccessat(store->halves[half].dir, "current", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool has_left_disk(const struct es_store *store)
+{
+    return !has_pointer(store, ES_HALF_DISK) && has_pointer(store, ES_HALF_RUN);
+}
+
+void es_store_leave_disk(struct es_store *store, const struct es_config *config)
+{
+    if (store->halves[ES_HALF_DISK].dir < 0)
+        return;
+    store->left = store->halves[ES_HALF_DISK];
+    snprintf(store->left.base, sizeof store->left.base, "%s", config->name);
+    store->halves[ES_HALF_DISK] = (struct es_place){.dir = -1};
+}
+
 int es_store_open(const struct es_config *config, const char *root, bool make, bool disk,
                   struct es_store *ret, struct es_report *report, struct es_err *err)
 {
@@ -384,8 +406,12 @@ int es_store_open(const struct es_config *config, const char *root, bool make, b
     if (r == 0)
         r = es_state_directory(config, root, ES_HALF_DISK, make && disk,
                                &store.halves[ES_HALF_DISK], err);
-    if (r == 0)
+    if (r == 0) {
+        /* Killed between its commit and its sweep. */
+        if (!disk && has_left_disk(&store))
+            es_store_leave_disk(&store, config);
         r = load(&store, config, report, err);
+    }
     if (r < 0)
         return r;
     *ret = store;
@@ -397,6 +423,7 @@ void es_store_done(struct es_store *store)
 {
     for (size_t i = 0; i < ES_HALVES; i++)
         es_place_done(&store->halves[i]);
+    es_place_done(&store->left);
     es_manifest_done(&store->set);
     es_unsealed_done(&store->unsealed);
 }
@@ -492,7 +519,12 @@ int es_store_note(const struct es_store *store, const char *id, const char *name
 int es_store_read_note(const struct es_store *store, const char *id, const char *name,
                        struct es_buf *ret, struct es_err *err)
 {
-    return es_store_read(store, id, pointer_half(store), name, ret, NULL, err);
+    int r = es_store_read(store, id, pointer_half(store), name, ret, NULL, err);
+
+    /* Of a set whose successor leaves the disk. */
+    return r == -ENOENT && store->left.dir >= 0
+               ? es_store_read(store, id, ES_HALF_DISK, name, ret, NULL, err)
+               : r;
 }
 
 static int sync_set(const struct es_store *store, enum es_half half, const char *id,
@@ -544,6 +576,12 @@ int es_store_commit(struct es_store *store, struct es_manifest *manifest, bool f
     memcpy(previous, forget ? "" : store->current, forget ? 1 : sizeof previous);
     if (r == 0)
         r = es_store_point(store, store->begun, previous, false, err);
+    /* While there is one on disk, it is the one that counts. */
+    if (r == 0 && store->left.dir >= 0 && unlinkat(store->left.dir, "current", 0) < 0 &&
+        errno != ENOENT)
+        r = broken("current", err);
+    if (r == 0 && store->left.dir >= 0)
+        r = es_sync_directory(store->left.dir, "state", err);
     if (r < 0)
         return r;
     es_manifest_done(&store->set);
@@ -580,65 +618,4 @@ void es_store_touch_file(struct es_store *store, enum es_half half, const char *
 void es_store_published(struct es_store *store)
 {
     es_store_touch_file(store, pointer_half(store), "manifest");
-}
-
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
-/* Removes the files of a directory, one level deep: sets have no more. */
-static void remove_set(int parent, const char *id)
-{
-    int fd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-
-    if (!dir) {
-        es_close(&fd);
-        return;
-    }
-    while ((entry = readdir(dir)))
-        unlinkat(fd, entry->d_name, 0);
-    unlinkat(parent, id, AT_REMOVEDIR);
-}
-
-bool es_store_abandon(struct es_store *store)
-{
-    if (store->begun[0] && strcmp(store->begun, store->current) == 0)
-        return false;
-    for (enum es_half half = 0; store->begun[0] && half < ES_HALVES; half++)
-        if (store->halves[half].dir >= 0)
-            remove_set(store->halves[half].dir, store->begun);
-    store->begun[0] = '\0';
-    return true;
-}
-
-static void sweep_half(const struct es_store *store, enum es_half half)
-{
-    int fd = openat(store->halves[half].dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-
-    if (!dir) {
-        es_close(&fd);
-        return;
-    }
-    while ((entry = readdir(dir))) {
-        const char *name = entry->d_name;
-
-        if (es_temp_name(name))
-            unlinkat(fd, name, 0);
-        else if (id_valid(name, strlen(name)) && strcmp(name, store->current) != 0 &&
-                 strcmp(name, store->previous) != 0)
-            remove_set(fd, name);
-    }
-}
-
-void es_store_sweep(const struct es_store *store)
-{
-    for (enum es_half half = 0; half < ES_HALVES; half++)
-        if (store->halves[half].dir >= 0)
-            sweep_half(store, half);
 }

@@ -42,7 +42,8 @@ void es_unsealed_done(struct es_unsealed *unsealed);
 
 struct es_store {
     struct es_place halves[ES_HALVES]; /* directories; .dir is -1 where there is none */
-    char current[ES_SET_ID + 1];       /* "" where there is none */
+    struct es_place left; /* a disk half that is no longer to be there; .base is its own name */
+    char current[ES_SET_ID + 1]; /* "" where there is none */
     char previous[ES_SET_ID + 1];
     bool held;              /* by a rollback */
     int64_t succeeded_ms;   /* since 1970: the last success, 0 where there is none */
@@ -56,7 +57,7 @@ struct es_store {
 };
 #define ES_STORE_INIT                                                                              \
     {                                                                                              \
-        .halves = { {.dir = -1}, {.dir = -1} }                                                     \
+        .halves = {{.dir = -1}, {.dir = -1}}, .left = {.dir = -1 }                                 \
     }
 
 /* Opens the state of a configuration and loads the present set. `make`: directories are made
@@ -83,6 +84,10 @@ int es_store_directory(const struct es_store *store);
  * time, or NULL. */
 int es_store_read(const struct es_store *store, const char *id, enum es_half half, const char *name,
                   struct es_buf *ret, int64_t *ret_ms, struct es_err *err);
+
+/* What is begun from here on has no disk half. One that is there counts until it is committed, and
+ * is then swept. */
+void es_store_leave_disk(struct es_store *store, const struct es_config *config);
 
 int es_store_begin(struct es_store *store, struct es_err *err);
 /* ms: the time that the file shall have, or 0 for now. */
@@ -132,8 +137,11 @@ void es_store_touch_file(struct es_store *store, enum es_half half, const char *
 /* Notes that all of the present set is in its places. */
 void es_store_published(struct es_store *store);
 
-/* Removes every generation but the present and the previous one. */
+/* Removes every generation but the present and the previous one, and a disk half that was left. */
 void es_store_sweep(const struct es_store *store);
+
+/* Could this be the name of a set? */
+bool es_store_id_valid(const char *id, size_t len);
 
 /* The directory of one half; ret is left alone where it is absent and not to be made. */
 int es_state_directory(const struct es_config *config, const char *root, enum es_half half,

@@ -197,6 +197,20 @@ def test_what_fails_is_an_error_and_tried_again_until_it_succeeds(watched):
     assert "pending" not in watched.run("status", "--root", watched.root).out
 
 
+def test_what_is_due_goes_on_where_the_state_leaves_the_disk(watched):
+    """The configuration has nothing any more that may rest there."""
+    watched.sync(word="none")
+    watched.change()
+    watched.status.write_text("3")
+    watched.sync(word="failed")
+    watched.host.outputs[0] = watched.host.outputs[0].replace("/etc/foo", "/run/foo")
+    watched.sync(word="failed")
+    assert not list((watched.root / "var/lib/envsync").iterdir())
+    assert watched.pending() == [("run", str(watched.script))]
+    watched.status.write_text("0")
+    assert states(watched.sync(word="done")) == [("run", "done")]
+
+
 def test_what_is_due_goes_on_to_a_set_that_changes_nothing(watched):
     watched.sync(word="none")
     watched.change()

@@ -3,6 +3,8 @@ it may lie on disk."""
 import json
 import os
 import re
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -389,6 +391,73 @@ def test_nothing_is_kept_on_disk_where_every_target_goes_with_the_boot(plain):
     plain.ok()
     assert not (plain.root / "var").exists()
     assert rollback(plain).rc == 0 and not (plain.root / "var").exists()
+
+
+def volatile(host, at_rest):
+    host.outputs.clear()
+    host.place = host.output("env", "/run/foo/environment")
+    host.top["last_good"] = {"at_rest": at_rest}
+
+
+@pytest.mark.parametrize("before", ["plain", "on disk"])
+def test_what_lay_on_disk_is_gone_once_nothing_may_rest_there(plain, before):
+    if before == "plain":
+        volatile(plain, "plain")
+    for text in "A=0\n", "A=1\n":
+        changed(plain, text)
+        plain.ok()
+    assert len(list((plain.root / "var/lib/envsync/foo").iterdir())) == 3
+    volatile(plain, "no")
+    plain.ok()
+    assert plain.place.read_text() == "A=1\n"
+    assert list((plain.root / "var/lib/envsync").iterdir()) == []
+    kept = plain.kept()
+    plain.ok()
+    assert plain.kept() == kept and plain.run("status", "--root", plain.root).rc == 0
+    assert rollback(plain).rc == 66
+    changed(plain)
+    plain.ok()
+    assert rollback(plain).rc == 0 and plain.place.read_text() == "A=1\n"
+
+
+def test_a_run_that_leaves_the_disk_and_fails_keeps_all(plain):
+    plain.ok()
+    before = plain.kept()
+    volatile(plain, "no")
+    plain.path("source.env").unlink()
+    plain.fails(66)
+    assert plain.kept() == before
+
+
+@pytest.mark.bare
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_kill_while_the_disk_is_left_loses_no_set(as_root, vault, after):
+    """Before and behind the call that removes the pointer on disk: that one counts while it is
+    there, then the one in /run."""
+    add(vault, on_unavailable="last-good")
+    volatile(vault, "no")
+    down(vault)
+    calls, copy = vault.path("trace"), vault.root.with_name("copy")
+    subprocess.run(["cp", "-a", vault.root, copy], check=True)
+    command = vault.envsync.command
+
+    def traced(*options):
+        vault.envsync.command = ["strace", "-o", str(calls), "-e", "trace=unlinkat", *options, *command]
+        result = vault.sync()
+        vault.envsync.command = command
+        return result
+
+    assert traced().rc == 0
+    lines = [line for line in calls.read_text().splitlines() if line.startswith("unlinkat(")]
+    (number,) = [i for i, line in enumerate(lines, 1) if '"current", 0)' in line]
+    shutil.rmtree(vault.root)
+    copy.rename(vault.root)
+    killed = traced("-e", f"inject=unlinkat:signal=KILL:when={number + after}")
+    assert killed.rc == -9, str(killed)
+    assert (vault.root / "var/lib/envsync/foo/current").exists() == (after == 0)
+    (entry,), _ = stale(vault.ok("--json"))
+    assert entry["source"] == "vault" and vault.place.read_text() == "A=1\nV=1\n"
+    assert list((vault.root / "var/lib/envsync").iterdir()) == []
 
 
 def test_what_feeds_a_target_below_run_does_not_rest_on_disk(plain):
