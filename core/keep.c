@@ -313,26 +313,27 @@ static void give_back(struct es_run *run, struct es_manifest *m)
     m->n_files = 0;
 }
 
+/* What can be put in its place is, whatever else cannot: the set is accepted. */
 static int publish(struct es_run *run, const struct es_run_options *options,
                    struct es_report *report, struct es_err *err)
 {
     struct es_publishing publishing = {.state = -1};
+    struct es_err further;
     int r = es_set_write(&run->set, err);
+    int s = es_mirrored_publish(&run->config, options->root, &run->memory.store.set, &publishing,
+                                report, r < 0 ? &further : err);
 
-    if (r == 0)
-        r = es_mirrored_publish(&run->config, options->root, &run->memory.store.set, &publishing,
-                                report, err);
     run->repaired = run->repaired || publishing.repaired;
-    if (r == 0 && publishing.missing)
-        r = es_fail(err, ES_OUTPUT, ENOENT,
-                    "%s: was removed or replaced by somebody else in this moment; the next run "
-                    "fetches it again",
-                    es_buf_str(&publishing.missing->path));
-    if (r == 0) {
-        es_store_published(&run->memory.store);
-        es_store_sweep(&run->memory.store);
-    }
-    return r;
+    if (r < 0 || s < 0)
+        return r < 0 ? r : s;
+    if (publishing.missing)
+        return es_fail(err, ES_OUTPUT, ENOENT,
+                       "%s: was removed or replaced by somebody else in this moment; the next run "
+                       "fetches it again",
+                       es_buf_str(&publishing.missing->path));
+    es_store_published(&run->memory.store);
+    es_store_sweep(&run->memory.store);
+    return 0;
 }
 
 int es_keep(struct es_run *run, const struct es_run_options *options, const struct es_buf *texts,

@@ -135,6 +135,16 @@ static int repair(const struct es_place *place, const struct es_kept_file *file,
     return 1;
 }
 
+int es_publishing_settle(struct es_publishing *publishing, struct es_err *err)
+{
+    int r = publishing->state < 0 ? 0 : es_sync_directory(publishing->state, "state", err);
+
+    publishing->lost = r < 0;
+    if (r == 0)
+        publishing->state = -1;
+    return r;
+}
+
 /* A planted file must not be put in place: the staged one is known by its inode and owner. */
 static int publish(const struct es_place *place, const struct es_kept_file *file,
                    struct es_publishing *publishing, struct es_err *err)
@@ -149,12 +159,9 @@ static int publish(const struct es_place *place, const struct es_kept_file *file
         return 0;
     if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
         return es_not_a_file(path, st.st_mode, err);
-    if (publishing->state >= 0) {
-        r = es_sync_directory(publishing->state, "state", err);
-        if (r < 0)
-            return r;
-        publishing->state = -1;
-    }
+    r = es_publishing_settle(publishing, err);
+    if (r < 0)
+        return r;
     if (renameat(place->dir, name, place->dir, place->base) < 0)
         return es_write_failed(path, errno, "rename", err);
     return es_sync_directory(place->dir, path, err);
@@ -199,34 +206,46 @@ static const struct es_source *mirror_source(const struct es_config *config,
     return NULL;
 }
 
+static int publish_one(const struct es_config *config, const char *root,
+                       const struct es_manifest *set, const struct es_kept_file *file,
+                       struct es_publishing *publishing, struct es_report *report,
+                       struct es_err *err)
+{
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    uint32_t number;
+    const struct es_source *source = mirror_source(config, set, file, &number);
+    int r;
+
+    /* Only what the configuration still names. */
+    if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
+        return 0;
+    r = es_mirrored_walk(config, root, number, false, es_buf_str(&file->path), &place, err);
+    if (r == 0 && file->gone)
+        return prune(&place, file, err);
+    if (r == 0 && file->temp.len > 0)
+        r = publish(&place, file, publishing, err);
+    if (r < 0)
+        return r;
+    r = repair(&place, file, publishing, report, err);
+    if (r == 0)
+        publishing->missing = file;
+    return r < 0 ? r : 0;
+}
+
 int es_mirrored_publish(const struct es_config *config, const char *root,
                         const struct es_manifest *set, struct es_publishing *publishing,
                         struct es_report *report, struct es_err *err)
 {
-    for (size_t i = 0; i < set->n_files; i++) {
-        const struct es_kept_file *file = &set->files[i];
-        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
-        uint32_t number;
-        const struct es_source *source = mirror_source(config, set, file, &number);
-        int r;
+    struct es_err further;
+    int r = 0;
 
-        /* Only what the configuration still names. */
-        if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
-            continue;
-        r = es_mirrored_walk(config, root, number, false, es_buf_str(&file->path), &place, err);
-        if (r == 0 && file->gone)
-            r = prune(&place, file, err);
-        else if (r == 0 && file->temp.len > 0)
-            r = publish(&place, file, publishing, err);
-        if (r == 0 && !file->gone) {
-            r = repair(&place, file, publishing, report, err);
-            if (r == 0)
-                publishing->missing = file;
-        }
-        if (r < 0)
-            return r;
+    for (size_t i = 0; !publishing->lost && i < set->n_files; i++) {
+        int s = publish_one(config, root, set, &set->files[i], publishing, report,
+                            r < 0 ? &further : err);
+
+        r = r < 0 ? r : s;
     }
-    return 0;
+    return r;
 }
 
 /* ---- sweeping ---- */

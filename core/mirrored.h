@@ -26,12 +26,15 @@ int es_mirrored_settle(const struct es_config *config, const char *root,
 
 struct es_publishing {
     int state;     /* directory of `current`, synced before anything is put in its place; or -1 */
+    bool lost;     /* that has failed: nothing may be published */
     bool repaired; /* owners or modes were wrong */
     const struct es_kept_file *missing; /* one that is neither staged nor in its place, or NULL */
 };
 
-/* Puts staged files in their places, repairs owners and modes, and removes those of `gone`. One
- * that is missing is no failure here: it is told. */
+int es_publishing_settle(struct es_publishing *publishing, struct es_err *err);
+
+/* Puts staged files in their places, repairs owners and modes, and removes those of `gone`; as many
+ * as can be, the first failure is returned. One that is missing is no failure here: it is told. */
 int es_mirrored_publish(const struct es_config *config, const char *root,
                         const struct es_manifest *set, struct es_publishing *publishing,
                         struct es_report *report, struct es_err *err);

@@ -55,30 +55,34 @@ static int republish_output(struct es_run *run, const struct es_run_options *opt
                                                        : "put back from the last set");
     if (r == 0)
         run->restored[output - run->config.outputs] = target.state;
-    if (r == 0 && target.state != ES_TARGET_SAME && publishing->state >= 0) {
-        r = es_sync_directory(publishing->state, "state", err);
-        publishing->state = -1;
-    }
+    if (r == 0 && target.state != ES_TARGET_SAME)
+        r = es_publishing_settle(publishing, err);
     if (r == 0)
         r = es_target_stage(&target, err);
     return r == 0 ? es_target_publish(&target, err) : r;
 }
 
+/* As much as can be: what is in the way of one output is none of the others' business. */
 static int republish(struct es_run *run, const struct es_run_options *options,
                      struct es_report *report, struct es_err *err)
 {
     /* A run that was killed right behind the rename of `current` has not synced it. */
     struct es_publishing publishing = {.state = es_store_directory(&run->memory.store)};
-    int r = 0;
+    const struct es_manifest *set = &run->memory.store.set;
+    struct es_err further;
+    int r = 0, s = 0;
 
     run->restored = calloc(run->config.n_outputs + 1, sizeof *run->restored);
     if (!run->restored)
         return es_nomem(err);
-    for (size_t i = 0; r == 0 && i < run->memory.store.set.n_outputs; i++)
-        r = republish_output(run, options, i, &publishing, report, err);
-    if (r == 0)
-        r = es_mirrored_publish(&run->config, options->root, &run->memory.store.set, &publishing,
-                                report, err);
+    for (size_t i = 0; !publishing.lost && i < set->n_outputs; i++) {
+        s = republish_output(run, options, i, &publishing, report, r < 0 ? &further : err);
+        r = r < 0 ? r : s;
+    }
+    if (!publishing.lost)
+        s = es_mirrored_publish(&run->config, options->root, set, &publishing, report,
+                                r < 0 ? &further : err);
+    r = r < 0 ? r : s;
     run->repaired = publishing.repaired;
     run->missing = publishing.missing != NULL;
     if (r < 0)

@@ -179,15 +179,21 @@ int es_set_stage(struct es_set *set, struct es_err *err)
     return r;
 }
 
+/* Where one cannot be put in its place, the others are: the set is the accepted one. */
 static int write_all(struct es_set *set, struct es_err *err)
 {
+    struct es_err further;
     int r = es_set_stage(set, err);
 
     if (r < 0)
         return r;
-    for (size_t i = 0; r == 0 && i < set->n; i++)
-        if (!set->pieces[i].kept)
-            r = es_target_publish(&set->pieces[i].target, err);
+    for (size_t i = 0; i < set->n; i++) {
+        int s = set->pieces[i].kept
+                    ? 0
+                    : es_target_publish(&set->pieces[i].target, r < 0 ? &further : err);
+
+        r = r < 0 ? r : s;
+    }
     if (r < 0)
         es_context(err, "output");
     return r;
