@@ -83,10 +83,11 @@ static int fill_gone(const struct es_run *run, struct es_manifest *m)
 
 static int fill_manifest(struct es_run *run, struct es_manifest *m, struct es_err *err)
 {
-    int r = es_manifest_bind(m, &run->config);
+    int r = es_manifest_bind(m, &run->config, err);
 
-    if (r == 0)
-        r = es_put_value(&m->configured, &run->config.root);
+    if (r < 0)
+        return r;
+    r = es_put_value(&m->configured, &run->config.root);
 
     if (r == 0)
         r = fill_sources(run, m);
@@ -307,6 +308,8 @@ static int commit(struct es_run *run, const struct es_run_options *options, stru
  * the next run's to publish. */
 static void give_back(struct es_run *run, struct es_manifest *m)
 {
+    if (!m->files) /* the manifest has not come so far as to take them */
+        return;
     run->fetched.mirror.files = m->files;
     run->fetched.mirror.n_files = m->n_files;
     m->files = NULL;

@@ -60,21 +60,25 @@ static int add_names(const struct es_buf *text, struct es_value *names)
     return r == -ENOMEM ? r : 0;
 }
 
-/* What one generation wrote. What cannot be read has no names. */
+/* What one generation wrote. What is not there, or damaged, has no names; what cannot be read in
+ * this moment may have. */
 static int names_of(const struct es_config *config, const struct es_store *store, const char *id,
-                    const struct es_manifest *set, struct es_value *names)
+                    const struct es_manifest *set, struct es_value *names, struct es_err *err)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < set->n_outputs; i++) {
         const struct es_kept_output *kept = &set->outputs[i];
         ES_CLEANUP(es_buf_done) struct es_buf text = {0};
-        struct es_err ignored;
 
-        if (env_output_at(config, &kept->path) &&
-            es_store_read(store, id, kept->on_disk ? ES_HALF_DISK : ES_HALF_RUN,
-                          es_output_file(i).text, &text, NULL, &ignored) == 0)
-            r = add_names(&text, names);
+        if (!env_output_at(config, &kept->path))
+            continue;
+        r = es_store_read(store, id, es_half_of(kept->on_disk), es_output_file(i).text, &text, NULL,
+                          err);
+        if (r == 0 && add_names(&text, names) < 0)
+            return es_nomem(err);
+        if (r == -ENOENT || r == -EBADMSG)
+            r = 0;
     }
     return r;
 }
@@ -88,9 +92,11 @@ int es_memory_names(const struct es_config *config, const struct es_store *store
     int r;
 
     es_value_set_table(ret);
-    r = names_of(config, store, store->current, &store->set, ret);
-    if (r == 0 && store->previous[0] != '\0' &&
-        es_store_manifest(store, store->previous, &before) == 0)
-        r = names_of(config, store, store->previous, &before, ret);
-    return r < 0 ? es_nomem(err) : 0;
+    r = names_of(config, store, store->current, &store->set, ret, err);
+    if (r < 0 || store->previous[0] == '\0')
+        return r;
+    r = es_store_manifest(store, store->previous, &before, err);
+    if (r == 0)
+        return names_of(config, store, store->previous, &before, ret, err);
+    return r == -ENOENT ? 0 : r;
 }

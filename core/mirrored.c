@@ -16,8 +16,8 @@ struct es_owner es_mirrored_owner(const struct es_source *source)
         .uid = source->mirror_uid, .gid = source->mirror_gid, .mode = (mode_t)source->mirror.mode};
 }
 
-int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t number, bool dry,
-                     const char *path, struct es_place *ret, struct es_err *err)
+static int walk_to(const struct es_config *config, const char *root, uint32_t number,
+                   struct es_walk walk, const char *path, struct es_place *ret, struct es_err *err)
 {
     const struct es_source *source = &config->sources[number];
     const struct es_make make[] = {
@@ -30,10 +30,19 @@ int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t 
     };
     const uid_t app[] = {config->uid, source->mirror_uid ? source->mirror_uid : config->uid,
                          (uid_t)-1};
-    const struct es_walk walk = {
-        .root = root, .check = true, .app = app, .make = make, .dry = dry, .missing = ES_OUTPUT};
 
+    walk.root = root;
+    walk.check = true;
+    walk.app = app;
+    walk.make = make;
+    walk.missing = ES_OUTPUT;
     return es_walk_to(&walk, path, ret, err);
+}
+
+int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t number, bool dry,
+                     const char *path, struct es_place *ret, struct es_err *err)
+{
+    return walk_to(config, root, number, (struct es_walk){.dry = dry}, path, ret, err);
 }
 
 bool es_mirrored_right_owner(const struct stat *st, const struct es_owner *owner)
@@ -50,20 +59,30 @@ static bool is_file(const struct stat *st, const struct es_kept_file *file)
            (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == file->modified_ns;
 }
 
-bool es_mirrored_holds(const struct es_config *config, const char *root, uint32_t source,
-                       const struct es_kept_file *file, int64_t *ret_changed_ms)
+/* What an error of the system says of a file: that it is not there for envsync, or nothing. */
+static bool says_no(int errnum)
+{
+    return errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP || errnum == EACCES ||
+           errnum == EPERM;
+}
+
+int es_mirrored_holds(const struct es_config *config, const char *root, uint32_t source,
+                      const struct es_kept_file *file, int64_t *ret_changed_ms, struct es_err *err)
 {
     ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
-    struct es_err ignored;
+    const char *path = es_buf_str(&file->path);
+    int r = es_mirrored_walk(config, root, source, true, path, &place, err);
     struct stat st;
 
-    if (es_mirrored_walk(config, root, source, true, es_buf_str(&file->path), &place, &ignored) !=
-            0 ||
-        fstatat(place.dir, place.base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_file(&st, file))
-        return false;
+    if (r != 0)
+        return r == 1 || says_no(-r) ? 0 : r;
+    if (fstatat(place.dir, place.base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return says_no(errno) ? 0 : es_write_failed(path, errno, "stat", err);
+    if (!is_file(&st, file))
+        return 0;
     if (ret_changed_ms)
         *ret_changed_ms = (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
-    return true;
+    return 1;
 }
 
 /* ---- publishing ---- */
@@ -298,14 +317,17 @@ static void sweep(int parent, const char *name, const char *tag, unsigned depth)
 void es_mirrored_sweep(const struct es_config *config, const char *root)
 {
     const struct es_temp_tag tag = es_temp_tag(config->name);
+    const struct es_walk walk = {.dry = true, .sweep = true};
     struct es_err ignored;
 
     for (uint32_t i = 0; i < config->n_sources; i++) {
         ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
-        const struct es_source *source = &config->sources[i];
+        ES_CLEANUP(es_freep) char *any = NULL;
 
-        if (source->mirrors &&
-            es_mirrored_walk(config, root, i, true, source->mirror.dir, &place, &ignored) == 0)
-            sweep(place.dir, place.base, tag.text, 0);
+        /* Of a file in it, so that the walk goes into the directory itself. */
+        if (config->sources[i].mirrors && asprintf(&any, "%s/x", config->sources[i].mirror.dir) < 0)
+            any = NULL;
+        if (any && walk_to(config, root, i, walk, any, &place, &ignored) == 0)
+            sweep(place.dir, ".", tag.text, 0);
     }
 }

@@ -15,10 +15,11 @@ int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t 
 struct es_owner es_mirrored_owner(const struct es_source *source);
 bool es_mirrored_right_owner(const struct stat *st, const struct es_owner *owner);
 
-/* Is the file on disk still the one that the manifest means? ret_changed_ms: when its inode was
- * last changed, since 1970; or NULL. */
-bool es_mirrored_holds(const struct es_config *config, const char *root, uint32_t source,
-                       const struct es_kept_file *file, int64_t *ret_changed_ms);
+/* Is the file on disk still the one that the manifest means? 1 or 0, which also says that envsync
+ * may not get there; or negative where nobody knows. ret_changed_ms: when its inode was last
+ * changed, since 1970; or NULL. */
+int es_mirrored_holds(const struct es_config *config, const char *root, uint32_t source,
+                      const struct es_kept_file *file, int64_t *ret_changed_ms, struct es_err *err);
 
 /* Makes the names of staged files durable, so that a manifest may name them. */
 int es_mirrored_settle(const struct es_config *config, const char *root,

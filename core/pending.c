@@ -233,13 +233,12 @@ int es_pending_go_back(struct es_run *run, struct es_err *err)
 {
     ES_CLEANUP(es_manifest_done) struct es_manifest set = {0};
     const struct es_store *store = &run->memory.store;
-    int r = run->config.on_change.n ? es_store_manifest(store, store->previous, &set) : 0;
+    int r = run->config.on_change.n ? es_store_manifest(store, store->previous, &set, err) : 0;
 
-    if (r < 0)
-        return r == -ENOMEM
-                   ? es_nomem(err)
-                   : es_fail(err, ES_OUTPUT, -r, "state of %s: the earlier set cannot be read",
-                             run->config.name);
+    if (r < 0) {
+        es_context(err, "state of %s: the earlier set", run->config.name);
+        return r;
+    }
     for (size_t i = 0; r == 0 && !run->changes && i < set.n_outputs; i++) {
         ES_CLEANUP(es_buf_done) struct es_buf text = {0};
         bool named;

@@ -62,11 +62,12 @@ static int load_files(const struct es_config *config, const char *root,
         return -ENOMEM;
     for (size_t i = 0; i < store->set.n_files; i++) {
         const struct es_kept_file *file = &store->set.files[i];
+        struct es_err ignored;
         int64_t changed_ms;
 
         if (file->source != number || file->gone)
             continue;
-        if (es_mirrored_holds(config, root, source, file, &changed_ms))
+        if (es_mirrored_holds(config, root, source, file, &changed_ms, &ignored) > 0)
             before->files[before->n_files++] =
                 (struct es_known_file){.kept = file, .sure = changed_ms <= store->published_ms};
         else

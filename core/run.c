@@ -142,6 +142,9 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
     if (r == 0)
         r = es_store_open(&run->config, options->root, true, es_config_has_disk(&run->config),
                           &run->memory.store, report, err);
+    if (r == 0 && !run->memory.store.usable)
+        return es_fail(err, ES_INTERNAL, EIO, "the earlier set of %s cannot be read",
+                       run->config.name);
     if (r == 0)
         r = republish(run, options, report, err);
     if (r == 0 && had_files)
@@ -276,17 +279,19 @@ static bool is_base(const struct es_source *source, const struct es_kept_source 
 
 /* The source that mirrored a file of the last set and gives it no more, or -1. Only what is still
  * as it was written counts: what somebody else put there is not ours to remove. */
-static int gone_from(const struct es_run *run, const char *root, const struct es_kept_file *file)
+static int gone_from(const struct es_run *run, const char *root, const struct es_kept_file *file,
+                     int *ret, struct es_err *err)
 {
     const struct es_kept_source *was = &run->memory.store.set.sources[file->source];
     int source = same_source(run, &was->name);
+    int r = 0;
 
-    if (source < 0 || run->fetched.states[source] != ES_SOURCE_GIVEN ||
-        !is_base(&run->config.sources[source], &run->fetched.sources[source], was) ||
-        es_mirror_has(&run->fetched.mirror, &file->path) ||
-        !es_mirrored_holds(&run->config, root, (uint32_t)source, file, NULL))
-        return -1;
-    return source;
+    if (source >= 0 && run->fetched.states[source] == ES_SOURCE_GIVEN &&
+        is_base(&run->config.sources[source], &run->fetched.sources[source], was) &&
+        !es_mirror_has(&run->fetched.mirror, &file->path))
+        r = es_mirrored_holds(&run->config, root, (uint32_t)source, file, NULL, err);
+    *ret = r > 0 ? source : -1;
+    return r < 0 ? r : 0;
 }
 
 static int find_gone(struct es_run *run, const char *root, struct es_err *err)
@@ -299,7 +304,10 @@ static int find_gone(struct es_run *run, const char *root, struct es_err *err)
     if (!run->gone)
         return es_nomem(err);
     for (size_t i = 0; i < old->n_files; i++) {
-        run->gone[i] = gone_from(run, root, &old->files[i]);
+        int r = gone_from(run, root, &old->files[i], &run->gone[i], err);
+
+        if (r < 0)
+            return r;
         if (run->gone[i] >= 0 && run->config.sources[run->gone[i]].mirror.prune &&
             es_mirror_tell(&run->fetched.mirror, (uint32_t)run->gone[i],
                            es_buf_str(&old->files[i].path), ES_FILE_REMOVE) < 0)

@@ -234,10 +234,12 @@ static bool to_be_opened(const struct es_store *store, const struct es_config *c
                          const char *id)
 {
     ES_CLEANUP(es_manifest_done) struct es_manifest set = {0}, now = {0};
+    struct es_err ignored;
 
     return store->usable && id[0] && !has(store, id, ES_HALF_RUN, ".") &&
-           has(store, id, ES_HALF_DISK, file_name) && es_store_manifest(store, id, &set) == 0 &&
-           es_manifest_bind(&now, config) == 0 && es_manifest_has_run_half(&set) &&
+           has(store, id, ES_HALF_DISK, file_name) &&
+           es_store_manifest(store, id, &set, &ignored) == 0 &&
+           es_manifest_bind(&now, config, &ignored) == 0 && es_manifest_has_run_half(&set) &&
            es_buf_equal(&set.machine_id, &now.machine_id) &&
            !es_buf_equal(&set.boot_id, &now.boot_id);
 }

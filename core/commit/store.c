@@ -211,26 +211,31 @@ int es_store_read(const struct es_store *store, const char *id, enum es_half hal
 }
 
 /* One line of a file such as /etc/machine-id; empty where there is none. */
-static int read_line(const char *path, struct es_buf *ret)
+static int read_line(const char *path, struct es_buf *ret, struct es_err *err)
 {
     ES_CLEANUP(es_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     char line[64];
     ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line);
 
+    /* To be taken for another machine or boot would make a memory count as none. */
+    if ((fd < 0 && errno != ENOENT) || n < 0)
+        return es_fail_errno(err, ES_INTERNAL, errno, "%s", path);
     es_buf_clear(ret);
-    if (n <= 0)
-        return 0;
-    return es_buf_append(ret, line,
-                         strcspn(line, "\n") < (size_t)n ? strcspn(line, "\n") : (size_t)n);
+    if (n > 0 && es_buf_append(ret, line, strnlen(line, (size_t)n)) < 0)
+        return es_nomem(err);
+    ret->len = ret->data ? strcspn(ret->data, "\n") : 0;
+    return 0;
 }
 
-int es_manifest_bind(struct es_manifest *manifest, const struct es_config *config)
+int es_manifest_bind(struct es_manifest *manifest, const struct es_config *config,
+                     struct es_err *err)
 {
-    int r = es_buf_set(&manifest->config_file, config->file, strlen(config->file));
+    int r;
 
-    if (r == 0)
-        r = read_line("/etc/machine-id", &manifest->machine_id);
-    return r < 0 ? r : read_line("/proc/sys/kernel/random/boot_id", &manifest->boot_id);
+    if (es_buf_set(&manifest->config_file, config->file, strlen(config->file)) < 0)
+        return es_nomem(err);
+    r = read_line("/etc/machine-id", &manifest->machine_id, err);
+    return r < 0 ? r : read_line("/proc/sys/kernel/random/boot_id", &manifest->boot_id, err);
 }
 
 /* Is what the set has below /run there? */
@@ -272,8 +277,9 @@ static int judge(struct es_store *store, const struct es_config *config, struct 
     ES_CLEANUP(es_manifest_done) struct es_manifest now = {0};
     int r;
 
-    if (es_manifest_bind(&now, config) < 0)
-        return es_nomem(err);
+    r = es_manifest_bind(&now, config, err);
+    if (r < 0)
+        return r;
     if (!es_buf_equal(&store->set.config_file, &now.config_file))
         return es_fail(err, ES_CONFIG, EEXIST,
                        "%s: the state of \"%s\" belongs to %s; give one of the two another name",
@@ -304,31 +310,42 @@ static int judge(struct es_store *store, const struct es_config *config, struct 
     return 0;
 }
 
-int es_store_manifest(const struct es_store *store, const char *id, struct es_manifest *ret)
+/* -ENOENT also for one that is damaged: that is for good, other errors are of this moment. */
+static int read_manifest(const struct es_store *store, const char *id, struct es_manifest *ret,
+                         int64_t *ret_ms, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
-    struct es_err ignored;
-    int r = es_store_read(store, id, pointer_half(store), "manifest", &text, NULL, &ignored);
+    int r = es_store_read(store, id, pointer_half(store), "manifest", &text, ret_ms, err);
 
-    if (r == 0)
-        r = es_manifest_decode(es_buf_str(&text), text.len, ret);
-    return r == 0 || r == -ENOMEM ? r : -ENOENT;
+    if (r == -EBADMSG)
+        return -ENOENT;
+    if (r < 0)
+        return r;
+    r = es_manifest_decode(es_buf_str(&text), text.len, ret);
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    return r < 0 ? es_fail(err, ES_OUTPUT, ENOENT, "state: %s/manifest is none of this version", id)
+                 : 0;
+}
+
+int es_store_manifest(const struct es_store *store, const char *id, struct es_manifest *ret,
+                      struct es_err *err)
+{
+    return read_manifest(store, id, ret, NULL, err);
 }
 
 int es_store_can_go_back(const struct es_store *store, struct es_err *err)
 {
-    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     ES_CLEANUP(es_manifest_done) struct es_manifest set = {0};
     int r = store->usable && store->previous[0]
-                ? es_store_read(store, store->previous, pointer_half(store), "manifest", &text,
-                                NULL, err)
+                ? read_manifest(store, store->previous, &set, NULL, err)
                 : -ENOENT;
 
-    if (r == 0)
-        r = es_manifest_decode(es_buf_str(&text), text.len, &set);
-    if (r == -ENOMEM)
-        return es_nomem(err);
-    if (r < 0 || !es_buf_equal(&set.machine_id, &store->set.machine_id) ||
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    if (!es_buf_equal(&set.machine_id, &store->set.machine_id) ||
         !run_half_is_there(store, store->previous, &set))
         return 0;
     r = check_outputs(store, store->previous, &set, err);
@@ -346,7 +363,7 @@ bool es_store_outputs_lost(const struct es_store *store)
 static int load(struct es_store *store, const struct es_config *config, struct es_report *report,
                 struct es_err *err)
 {
-    ES_CLEANUP(es_buf_done) struct es_buf text = {0}, manifest = {0};
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     enum es_half half = pointer_half(store);
     int r;
 
@@ -358,14 +375,11 @@ static int load(struct es_store *store, const struct es_config *config, struct e
     if (r < 0)
         return r;
     if (parse_pointer(store, &text)) {
-        r = es_store_read(store, store->current, half, "manifest", &manifest, &store->published_ms,
-                          err);
-        if (r == 0)
-            r = es_manifest_decode(es_buf_str(&manifest), manifest.len, &store->set);
-        if (r == -ENOMEM)
-            return es_nomem(err);
+        r = read_manifest(store, store->current, &store->set, &store->published_ms, err);
         if (r == 0)
             return judge(store, config, report, err);
+        if (r != -ENOENT)
+            return r;
     }
     es_report_add(report, ES_LEVEL_WARNING,
                   "state: the last set of %s cannot be read; it is not used", config->name);

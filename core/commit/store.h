@@ -74,8 +74,10 @@ struct es_store_name {
 struct es_store_name es_source_file(size_t number);
 struct es_store_name es_output_file(size_t number);
 
-/* The manifest of a generation. 0, -ENOENT where it cannot be had, -ENOMEM. */
-int es_store_manifest(const struct es_store *store, const char *id, struct es_manifest *ret);
+/* The manifest of a generation. 0, -ENOENT where there is none that is whole, or what kept it from
+ * being read. */
+int es_store_manifest(const struct es_store *store, const char *id, struct es_manifest *ret,
+                      struct es_err *err);
 
 /* The directory of `current`. */
 int es_store_directory(const struct es_store *store);
@@ -148,7 +150,8 @@ int es_state_directory(const struct es_config *config, const char *root, enum es
                        bool make, struct es_place *ret, struct es_err *err);
 
 /* Fills what ties a set to this configuration, machine and boot. */
-int es_manifest_bind(struct es_manifest *manifest, const struct es_config *config);
+int es_manifest_bind(struct es_manifest *manifest, const struct es_config *config,
+                     struct es_err *err);
 
 /* Below /run? */
 bool es_path_is_volatile(const char *path);

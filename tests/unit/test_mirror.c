@@ -377,6 +377,18 @@ static void what_a_killed_run_has_staged_is_swept_wherever_it_lies(void **state)
     assert_file(in(*state, HELD "deep/er/a"), "one");
 }
 
+static void a_directory_that_a_killed_run_was_about_to_make_is_swept(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+
+    mirror_one(&f, "a", "one");
+    assert_int_equal(unlink(in(*state, HELD "a")), 0);
+    assert_int_equal(rmdir(in(*state, "etc/demo/m")), 0);
+    assert_int_equal(mkdir(in(*state, "etc/demo/.m.envsync-new"), 0700), 0);
+    es_mirrored_sweep(&f.config, f.dir->path);
+    assert_int_equal(entries(*state, "etc/demo"), 0);
+}
+
 static void staged_names_tell_whose_they_are(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
@@ -538,7 +550,8 @@ static bool holds(struct fixture *f, int64_t published_ms)
 {
     int64_t changed_ms;
 
-    return es_mirrored_holds(&f->config, f->dir->path, 0, &f->set.files[0], &changed_ms) &&
+    return es_mirrored_holds(&f->config, f->dir->path, 0, &f->set.files[0], &changed_ms, &f->err) >
+               0 &&
            changed_ms <= published_ms;
 }
 
@@ -618,6 +631,7 @@ int main(void)
         test_in_dir(the_commit_is_durable_before_anything_is_put_in_its_place),
         test_in_dir(what_a_killed_run_has_staged_is_swept_wherever_it_lies),
         test_in_dir(staged_names_tell_whose_they_are),
+        test_in_dir(a_directory_that_a_killed_run_was_about_to_make_is_swept),
         test_in_dir(the_place_of_an_output_is_refused),
         test_in_dir(a_path_that_could_lead_elsewhere_is_refused),
         test_in_dir(frames_that_cannot_be_are_refused),

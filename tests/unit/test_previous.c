@@ -51,7 +51,7 @@ static void commit(struct fixture *f, const struct es_buf *const texts[2])
     ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
 
     assert_int_equal(es_store_begin(&f->store, &f->err), 0);
-    assert_int_equal(es_manifest_bind(&m, &f->config), 0);
+    assert_int_equal(es_manifest_bind(&m, &f->config, &f->err), 0);
     assert_int_equal(es_put_value(&m.configured, &f->config.root), 0);
     m.sources = calloc(3, sizeof *m.sources);
     m.outputs = calloc(2, sizeof *m.outputs);

@@ -65,7 +65,7 @@ int fsync(int fd)
 /* A manifest of one source and one output, in the half that is asked for. */
 static void fill(struct fixture *f, struct es_manifest *m, bool on_disk)
 {
-    assert_int_equal(es_manifest_bind(m, &f->config), 0);
+    assert_int_equal(es_manifest_bind(m, &f->config, &f->err), 0);
     m->complete = true;
     m->n_sources = m->n_outputs = 1;
     m->sources = calloc(2, sizeof *m->sources);
