@@ -2,11 +2,12 @@
  * failed is kept here, for the time of one parse. */
 #include "envsync/jansson.h"
 
+#include "envsync/buf.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 static bool failed;
 
@@ -18,19 +19,21 @@ static void *allocate(size_t size)
     return p;
 }
 
-/* Also right for what was allocated before these functions were set. */
 static void release(void *p)
 {
-    if (p)
-        explicit_bzero(p, malloc_usable_size(p));
-    free(p);
+    es_secret_free(p, p ? malloc_usable_size(p) : 0);
+}
+
+/* Before main(), so that no block that jansson ever gives back goes uncleansed. */
+__attribute__((constructor)) static void prepare_jansson(void)
+{
+    json_set_alloc_funcs(allocate, release);
 }
 
 int es_jansson_load(const char *text, size_t len, size_t flags, json_t **ret, json_error_t *why)
 {
     json_t *root;
 
-    json_set_alloc_funcs(allocate, release);
     failed = false;
     *why = (json_error_t){0};
     root = json_loadb(text, len, flags, why);

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "compile.h"
+#include "drop.h"
 #include "envsync/limits.h"
 #include "expand.h"
 #include "walk.h"
@@ -112,7 +113,7 @@ static int read_document(struct es_config *config, struct es_err *err)
     if (r == -EFBIG)
         return es_fail(err, ES_CONFIG, EFBIG, "%s: is larger than 1 MiB", config->file);
     if (r < 0)
-        return es_fail_errno(err, ES_CONFIG, -r, "%s", config->file);
+        return es_fail_errno(err, r == -ENOMEM ? ES_INTERNAL : ES_CONFIG, -r, "%s", config->file);
     r = es_format_toml.read(es_buf_str(&text), text.len, &config->root, &why);
     if (r < 0)
         return es_fail(err, why.class == ES_INVALID ? ES_CONFIG : why.class, -r, "%s:%s",
@@ -146,13 +147,6 @@ static int default_to_app(struct es_config *config, char **field, struct es_err 
     return *field ? 0 : es_nomem(err);
 }
 
-/* Of a name that is not there, NSS may leave ENOENT, ESRCH and others in errno, or nothing. */
-static bool lookup_failed(int errnum)
-{
-    return errnum == EIO || errnum == EINTR || errnum == EMFILE || errnum == ENFILE ||
-           errnum == ENOMEM;
-}
-
 int es_config_group(const struct es_config *config, const char *name, const struct es_pos *pos,
                     gid_t *ret, struct es_err *err)
 {
@@ -160,7 +154,7 @@ int es_config_group(const struct es_config *config, const char *name, const stru
 
     errno = 0;
     group = getgrnam(name);
-    if (!group && lookup_failed(errno))
+    if (!group && es_lookup_failed(errno))
         return es_fail_errno(err, ES_INTERNAL, errno, "group %s cannot be looked up", name);
     if (!group)
         return es_config_fail(config, pos, err, "there is no group \"%s\"; create it, or set group",
@@ -176,7 +170,7 @@ int es_config_user(const struct es_config *config, const char *name, const struc
 
     errno = 0;
     user = getpwnam(name);
-    if (!user && lookup_failed(errno))
+    if (!user && es_lookup_failed(errno))
         return es_fail_errno(err, ES_INTERNAL, errno, "user %s cannot be looked up", name);
     if (!user)
         return es_config_fail(config, pos, err, "there is no user \"%s\"; create it first", name);

@@ -26,10 +26,21 @@ struct es_identity es_worker_identity(void)
     return (struct es_identity){.uid = user->pw_uid, .gid = user->pw_gid};
 }
 
+/* Of a name that is not there, NSS may leave ENOENT, ESRCH and others in errno, or nothing. */
+bool es_lookup_failed(int errnum)
+{
+    return errnum == EIO || errnum == EINTR || errnum == EMFILE || errnum == ENFILE ||
+           errnum == ENOMEM;
+}
+
 int es_identity_of(const char *name, struct es_identity *ret, struct es_err *err)
 {
-    const struct passwd *user = getpwnam(name);
+    const struct passwd *user;
 
+    errno = 0;
+    user = getpwnam(name);
+    if (!user && es_lookup_failed(errno))
+        return es_fail_errno(err, ES_INTERNAL, errno, "user %s cannot be looked up", name);
     if (!user)
         return es_fail(err, ES_CONFIG, ENOENT, "there is no user \"%s\"; create it first", name);
     if (user->pw_uid == 0 || user->pw_gid == 0)

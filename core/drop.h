@@ -18,6 +18,10 @@ struct es_identity es_worker_identity(void);
 /* ES_CONFIG where there is no such user, or it is root. */
 int es_identity_of(const char *name, struct es_identity *ret, struct es_err *err);
 
+/* Does this errno of getpwnam() and its like say that nobody knows, instead of that there is none?
+ */
+bool es_lookup_failed(int errnum);
+
 /* In the child: becomes the user for good, without groups, under no_new_privs. Without root it only
  * sets no_new_privs. ES_DENIED names a missing capability. */
 int es_drop(const struct es_identity *id, struct es_err *err);

@@ -20,6 +20,10 @@ struct es_http_clock {
 int es_http_new(const struct es_http_clock *clock, int64_t milliseconds, struct es_http **ret,
                 struct es_err *err);
 
+/* Before anything asks OpenSSL: 3.0 goes on with a default context that could not be set up for
+ * want of memory, and falls over it. */
+int es_http_ready(struct es_err *err);
+
 /* What is still under way is forgotten. Never waits, not for a resolver either. */
 void es_http_free(struct es_http *http); /* NULL is fine */
 void es_http_freep(struct es_http **http);

@@ -79,6 +79,8 @@ static int confine(struct es_work *work, struct es_job *job, struct es_err *err)
 
     for (size_t i = 0; i < job->n; i++)
         network = network || job->tasks[i].provider->network;
+    if (network && es_http_ready(err) < 0)
+        return -ENOMEM;
     es_sandbox_init(&sandbox, network);
     for (size_t i = 0; i < job->n; i++) {
         prepare(work, job, &job->tasks[i]);

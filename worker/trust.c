@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -25,6 +26,11 @@ static const char *const bundles[] = {
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 };
+
+int es_http_ready(struct es_err *err)
+{
+    return OSSL_LIB_CTX_get0_global_default() ? 0 : es_nomem(err);
+}
 
 void trust_free(struct es_http_ca *ca)
 {
@@ -105,18 +111,33 @@ int trust_system(struct es_http *http, const struct es_http_ca **ret, struct es_
     return 0;
 }
 
-/* All certificates of the text; 0 where there is none, negative where one is damaged. */
+/* Why a certificate could not be read: 0 where there was no further one. */
+static int take_error(void)
+{
+    unsigned long error;
+    int r = -EBADMSG;
+
+    while ((error = ERR_get_error())) {
+        if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+            r = -ENOMEM;
+        else if (r != -ENOMEM)
+            r = ERR_GET_REASON(error) == PEM_R_NO_START_LINE ? 0 : -EBADMSG;
+    }
+    return r;
+}
+
+/* All certificates of the text; 0 where there is none, negative where one cannot be read. */
 static int add_all(X509_STORE *store, BIO *bio)
 {
     int n = 0;
 
     for (;;) {
         X509 *cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
-        unsigned long error = ERR_peek_last_error();
 
         if (!cert) {
-            ERR_clear_error();
-            return ERR_GET_REASON(error) == PEM_R_NO_START_LINE ? n : -EBADMSG;
+            int r = take_error();
+
+            return r < 0 ? r : n;
         }
         if (X509_STORE_add_cert(store, cert) != 1) {
             X509_free(cert);
@@ -143,6 +164,8 @@ static int load_pem(struct es_http_ca *ca, const char *pem, size_t len, struct e
     BIO_free(bio);
     if (n == 0)
         return es_fail(err, ES_CONFIG, EINVAL, "holds no certificate in PEM");
+    if (n == -ENOMEM)
+        return es_nomem(err);
     if (n < 0)
         return es_fail(err, ES_CONFIG, EINVAL, "holds a certificate that is damaged");
     return 0;

@@ -6,38 +6,15 @@
  * as the text is known to be valid the walk only has to find where each value begins. What the walk
  * finds goes into positions and messages only, never into a value. */
 #include "envsync/format.h"
+#include "envsync/jansson.h"
 #include "envsync/key.h"
 #include "envsync/limits.h"
 
 #include "json.h"
 #include "scan.h"
 
-#include <jansson.h>
-#include <malloc.h>
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
-
-/* Where it has no memory jansson may say that the text is invalid, or even lose a piece of it. */
-static bool starved;
-
-static void *watched_malloc(size_t size)
-{
-    void *p = malloc(size);
-
-    starved |= !p;
-    return p;
-}
-
-static void cleansing_free(void *p)
-{
-    es_secret_free(p, p ? malloc_usable_size(p) : 0);
-}
-
-/* Before main(), so that no block that jansson ever gives back goes uncleansed. */
-__attribute__((constructor)) static void cleanse_jansson(void)
-{
-    json_set_alloc_funcs(watched_malloc, cleansing_free);
-}
 
 static void drop_json(json_t **json)
 {
@@ -201,13 +178,11 @@ static int load(const struct es_scan *scan, json_t **ret, struct es_err *err)
     enum { FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY };
     ES_CLEANUP(drop_json) json_t *json = NULL;
     json_error_t why;
-    int r = 0;
+    int r = es_jansson_load(scan->text + scan->at, scan->len - scan->at, FLAGS, &json, &why);
 
-    starved = false;
-    json = json_loadb(scan->text + scan->at, scan->len - scan->at, FLAGS, &why);
-    if (starved) {
+    if (r == -ENOMEM) {
         r = es_nomem(err);
-    } else if (!json) {
+    } else if (r < 0) {
         struct es_scan at = *scan;
 
         /* The position is behind the last byte that was read. */
