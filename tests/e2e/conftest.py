@@ -27,7 +27,7 @@ BUILDDIR = Path(os.environ.get("ENVSYNC_BUILDDIR", SRCDIR / "build")).resolve()
 WRAPPER = shlex.split(os.environ.get("ENVSYNC_WRAPPER", ""))
 SLOW = float(os.environ.get("ENVSYNC_SLOW", "1"))
 
-pytest_plugins = ["boot"]
+pytest_plugins = ["boot", "torture"]
 
 
 def pytest_configure(config):
