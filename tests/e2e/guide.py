@@ -48,23 +48,26 @@ def pattern(shown):
     return "".join("(?:.*\n)*" if line == ".*\n" else line for line in lines)
 
 
+def below(text, heading):
+    """What stands below a heading, as far as the next one of its level. In a block # is a comment."""
+    kept, level, inside = [], 0, False
+    for line in text.splitlines(keepends=True):
+        inside ^= line.startswith("```")
+        found = None if inside else re.match(r"(#+) (.*)", line)
+        if found and found[2] == heading:
+            level = len(found[1])
+        elif found and level and len(found[1]) <= level:
+            break
+        elif level:
+            kept.append(line)
+    assert level, f"there is no heading {heading}"
+    return "".join(kept)
+
+
 def blocks(path, heading=None):
     """[(language, text)] of a Markdown file, or of what is below one of its headings."""
     text = (SRCDIR / path).read_text()
-    if heading:
-        level, rest = re.search(rf"^(#+) {re.escape(heading)}\n(.*)", text, re.DOTALL | re.MULTILINE).groups()
-        text = re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
-    return BLOCK.findall(text)
-
-
-def files(path):
-    """{path: content} of the files that a guide shows."""
-    found = {}
-    for _, text in blocks(path):
-        named = FILE.match(text)
-        if named:
-            found[named[1]] = text
-    return found
+    return BLOCK.findall(below(text, heading) if heading else text)
 
 
 def follow(machine, path, heading=None, env=None, check=True):

@@ -106,3 +106,13 @@ def test_every_command_of_the_page_says_what_the_page_shows(machine):
         steps = follow(machine, PAGE, heading=heading, env=KEYS)
         assert steps and any(step.shown for step in steps)
         compare(steps)
+
+
+def test_every_command_of_the_operations_page_works_in_its_order(machine):
+    machine.start("aws.service")
+    machine.run("systemctl", "restart", "foo.service")
+    steps = follow(machine, "docs/operations.md", env=KEYS)
+    assert len(steps) >= 8
+    assert "enabled" in machine.run("systemctl", "is-enabled", "foo-refresh.timer").stdout.decode()
+    # The last one starts anew.
+    assert "last success" in machine.run("envsync", "status", "-c", "/etc/envsync/foo.toml").stdout.decode()
