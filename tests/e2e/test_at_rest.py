@@ -222,6 +222,18 @@ def test_neither_argument_nor_environment_nor_stderr_carries_a_value(sealing):
     assert CANARY not in trace.read_text().replace(CANARY, "", 0)
 
 
+def test_names_that_a_sealed_set_wrote_are_no_input_after_a_reboot(sealing):
+    sealing.host.output("env", "/run/foo/environment")
+    sealing.give(AWS_REGION="us-west-2")
+    sealing.ok()
+    sealing.reboot()
+    sealing.env |= {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "eu-west-1"}
+    sealing.gateway.forget()
+    for args in ["--dry-run"], []:
+        sealing.ok(*args)
+    assert {request["region"] for request in sealing.gateway.requests()} == {"eu-west-1"}
+
+
 # ---- what does not open counts as not there ----
 
 
@@ -376,6 +388,24 @@ def test_a_kill_while_it_is_sealed_leaves_the_set_before(sealing):
     assert sealing.value() == {"a": f"{CANARY}-1"}
     names = [path.name for half in STATE for path in (sealing.root / half.lstrip("/") / "foo").iterdir()]
     assert len(set(names) - {"current", "lock"}) <= 2, "what the kill left is swept"
+
+
+@pytest.mark.parametrize("when", ["sealed", "opened"])
+def test_a_signal_meanwhile_ends_the_run_and_changes_nothing(sealing, when):
+    sealing.ok()
+    if when == "sealed":
+        sealing.give(a=f"{CANARY}-2")
+    else:
+        sealing.reboot()
+    before, outputs = sealing.host.kept(), sealing.host.state()
+    pid = sealing.host.path("pid")
+    sealing.wrapper(f'echo $$ >{pid}; kill -TERM $PPID; exec sleep 30')
+    result = sealing.run("sync")
+    assert result.rc == -15 and "nothing was changed" in result.err, str(result)
+    kept = {name: data for name, data in sealing.host.kept().items() if not name.endswith("/lock")}
+    before = {name: data for name, data in before.items() if not name.endswith("/lock")}
+    assert (kept, sealing.host.state()) == (before, outputs)
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists(), "its child is gone"
 
 
 def test_a_kill_while_it_is_opened_leaves_it_for_the_next_run(sealing):

@@ -64,6 +64,23 @@ def test_https_proxy_counts_only_where_env_lists_it(ssm, gateway):
     assert result.rc == 69 and not gateway.requests(), result
 
 
+def test_what_the_last_run_wrote_is_no_input_of_the_next(host, gateway):
+    """A unit reads its env file before its ExecStartPre line runs: what the sources say would decide
+    where they are asked."""
+    gateway.config(region="*")
+    gateway.fixtures(parameters={"/foo/AWS_REGION": "us-west-2"})
+    host.source(type="ssm", path="/foo/")
+    place = host.output()
+    host.ok(env=gateway.environment())
+    assert place.read_text() == "AWS_REGION=us-west-2\n"
+    again = gateway.environment(AWS_REGION="us-west-2", AWS_DEFAULT_REGION="eu-west-1")
+    for listed, region in ([], "eu-west-1"), (["AWS_REGION"], "us-west-2"):
+        gateway.forget()
+        host.top["env"] = listed
+        host.ok(env=again)
+        assert {request["region"] for request in gateway.requests()} == {region}
+
+
 def test_dev_null_is_a_way_to_have_none_of_awss_files(ssm, gateway):
     gateway.fixtures(parameters={"/foo/prod/a": "1"})
     none = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
