@@ -101,7 +101,7 @@ static int read_file(int dir, const char *path, struct es_buf *ret, int64_t *ret
         return broken(path, err);
     if (!S_ISREG(st.st_mode))
         return es_fail(err, ES_OUTPUT, EINVAL, "state: %s is no regular file", path);
-    r = es_buf_read_fd(ret, fd, MAX_STORED + ES_SEAL);
+    r = es_buf_read_fd(ret, fd, MAX_STORED + ES_SUM);
     if (r == -ENOMEM)
         return es_nomem(err);
     if (r < 0)
@@ -156,12 +156,12 @@ int es_store_directory(const struct es_store *store)
 }
 
 /* Takes the sum off. */
-static int unseal(const char *id, const char *name, struct es_buf *text, struct es_err *err)
+static int take_sum(const char *id, const char *name, struct es_buf *text, struct es_err *err)
 {
-    size_t len = text->len < ES_SEAL ? 0 : text->len - ES_SEAL;
-    const struct es_seal seal = es_seal(id, name, es_buf_str(text), len);
+    size_t len = text->len < ES_SUM ? 0 : text->len - ES_SUM;
+    const struct es_sum sum = es_sum_of(id, name, es_buf_str(text), len);
 
-    if (text->len < ES_SEAL || memcmp(text->data + len, seal.bytes, ES_SEAL) != 0)
+    if (text->len < ES_SUM || memcmp(text->data + len, sum.bytes, ES_SUM) != 0)
         return es_fail(err, ES_OUTPUT, EBADMSG, "state: %s/%s is damaged", id, name);
     text->data[len] = '\0';
     text->len = len;
@@ -201,7 +201,7 @@ int es_store_read(const struct es_store *store, const char *id, enum es_half hal
     snprintf(path, sizeof path, "%s/%s", id, name);
     r = read_file(dir, path, &text, &ms, err);
     if (r == 0)
-        r = unseal(id, name, &text, err);
+        r = take_sum(id, name, &text, err);
     if (r < 0)
         return r;
     es_buf_move(ret, &text);
@@ -392,13 +392,15 @@ static int load(struct es_store *store, const struct es_config *config, struct e
 
 static bool has_pointer(const struct es_store *store, enum es_half half)
 {
-    return store->halves[half].dir >= 0 &&
-           faccessat(store->halves[half].dir, "current", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    int dir = store->halves[half].dir;
+
+    return dir >= 0 && faccessat(dir, "current", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static bool has_left_disk(const struct es_store *store)
 {
-    return !has_pointer(store, ES_HALF_DISK) && has_pointer(store, ES_HALF_RUN);
+    return store->halves[ES_HALF_DISK].dir >= 0 && !has_pointer(store, ES_HALF_DISK) &&
+           has_pointer(store, ES_HALF_RUN);
 }
 
 void es_store_leave_disk(struct es_store *store, const struct es_config *config)
@@ -459,7 +461,7 @@ int es_store_begin(struct es_store *store, struct es_err *err)
 
 /* One file, by the one recipe. */
 static int put_file(int dir, const char *name, const void *data, size_t len,
-                    const struct es_seal *seal, int64_t ms, struct es_err *err)
+                    const struct es_sum *sum, int64_t ms, struct es_err *err)
 {
     ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
     const struct es_owner owner = {.uid = geteuid(), .gid = getegid(), .mode = 0600};
@@ -474,8 +476,8 @@ static int put_file(int dir, const char *name, const void *data, size_t len,
     r = es_temp_create(&place, &owner, -1, NULL, name, &temp, err);
     if (r == 0)
         r = es_temp_write(&temp, data, len, name, err);
-    if (r == 0 && seal)
-        r = es_temp_write(&temp, seal->bytes, sizeof seal->bytes, name, err);
+    if (r == 0 && sum)
+        r = es_temp_write(&temp, sum->bytes, sizeof sum->bytes, name, err);
     if (r == 0 && ms && futimens(temp.fd, times) < 0)
         r = broken(name, err);
     if (r == 0)
@@ -495,11 +497,11 @@ int es_store_write_for(struct es_store *store, const char *id, enum es_half half
                        const void *data, size_t len, int64_t ms, struct es_err *err)
 {
     ES_CLEANUP(es_close) int dir = open_set(store, half, store->begun, err);
-    const struct es_seal seal = es_seal(id, name, data, len);
+    const struct es_sum sum = es_sum_of(id, name, data, len);
 
     if (dir < 0)
         return dir;
-    return put_file(dir, name, data, len, &seal, ms, err);
+    return put_file(dir, name, data, len, &sum, ms, err);
 }
 
 int es_store_write(struct es_store *store, enum es_half half, const char *name, const void *data,
@@ -520,9 +522,9 @@ int es_store_note(const struct es_store *store, const char *id, const char *name
     snprintf(place.base, sizeof place.base, "%s", name);
     es_temp_sweep(&place, NULL); /* sweeping the store does not look into sets that are kept */
     if (text) {
-        const struct es_seal seal = es_seal(id, name, text->data, text->len);
+        const struct es_sum sum = es_sum_of(id, name, text->data, text->len);
 
-        r = put_file(dir, name, text->data, text->len, &seal, 0, err);
+        r = put_file(dir, name, text->data, text->len, &sum, 0, err);
     } else if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
         r = broken(name, err);
     if (r == 0 && fsync(dir) < 0)

@@ -25,14 +25,14 @@ uint64_t es_sum_add(uint64_t sum, const void *data, size_t len)
     return ~sum;
 }
 
-struct es_seal es_seal(const char *set, const char *name, const void *data, size_t len)
+struct es_sum es_sum_of(const char *set, const char *name, const void *data, size_t len)
 {
     uint64_t sum = es_sum_add(0, set, strlen(set) + 1);
-    struct es_seal seal;
+    struct es_sum ret;
 
     sum = es_sum_add(sum, name, strlen(name) + 1);
     sum = es_sum_add(sum, data, len);
-    for (size_t i = 0; i < ES_SEAL; i++)
-        seal.bytes[i] = (unsigned char)(sum >> 8 * i);
-    return seal;
+    for (size_t i = 0; i < ES_SUM; i++)
+        ret.bytes[i] = (unsigned char)(sum >> 8 * i);
+    return ret;
 }

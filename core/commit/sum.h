@@ -9,16 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ES_SEAL = 8 /* bytes */ };
+enum { ES_SUM = 8 /* bytes */ };
 
 /* The sum of what came before, 0 at first, and of these bytes. */
 uint64_t es_sum_add(uint64_t sum, const void *data, size_t len);
 
 /* What is written behind the bytes of a file: the sum of the set and the name that it belongs to,
  * and of the bytes. So a whole file of another set or name does not fit either. */
-struct es_seal {
-    unsigned char bytes[ES_SEAL];
+struct es_sum {
+    unsigned char bytes[ES_SUM];
 };
-struct es_seal es_seal(const char *set, const char *name, const void *data, size_t len);
+struct es_sum es_sum_of(const char *set, const char *name, const void *data, size_t len);
 
 #endif
