@@ -103,7 +103,7 @@ static void seal_and_lose(struct fixture *f, const char *text, size_t len,
     assert_int_equal(es_store_begin(&f->store, &f->err), 0);
     assert_int_equal(es_sealed_write(&f->store, &bundle, FAR, &f->err), 0);
     assert_int_equal(es_sealed_time(&f->store, "source-0", 7000, &f->err), 0);
-    assert_int_equal(es_manifest_bind(&m, &f->config), 0);
+    assert_int_equal(es_manifest_bind(&m, &f->config, &f->err), 0);
     assert_int_equal(es_buf_set(&m.boot_id, "earlier", 7), 0);
     m.n_sources = m.n_outputs = 1;
     m.sources = calloc(2, sizeof *m.sources);
