@@ -96,7 +96,8 @@ static enum es_act decide(const struct acting *a, const struct es_action *action
         return ES_ACT_SKIPPED;
     if (indirect && a->own.starting)
         return a->run->changes ? ES_ACT_SKIPPED : ES_ACT_PENDING;
-    if (indirect && a->own.unsure) {
+    /* Without even a name, any unit may be the own one. */
+    if (a->own.unsure && (indirect || a->own.name[0] == '\0')) {
         *why = a->own.why;
         es_context(why, "%s: it is not known whether this run starts %s", action->words[0],
                    a->own.name[0] ? a->own.name : "a unit");

@@ -95,12 +95,24 @@ static void add(struct es_on_change *on_change, enum es_action_kind kind, char *
     on_change->actions[on_change->n++] = (struct es_action){.kind = kind, .words = words, .n = n};
 }
 
+static int compile_list(const struct es_config *config, struct es_on_change *on_change,
+                        enum es_action_kind kind, struct es_strings *list, struct es_err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && list->items && i < list->n; i++) {
+        r = kind == ES_ACTION_TOUCH ? check_touch(config, list->items[i], &list->pos[i], err)
+                                    : complete_unit(config, es_on_change_options[kind].key,
+                                                    &list->items[i], &list->pos[i], err);
+        if (r == 0)
+            add(on_change, kind, &list->items[i], 1);
+    }
+    return r;
+}
+
 int es_on_change_compile(const struct es_config *config, struct es_on_change *on_change,
                          struct es_err *err)
 {
-    struct es_strings *const lists[] = {[ES_ACTION_TOUCH] = &on_change->touch,
-                                        [ES_ACTION_RESTART] = &on_change->restart,
-                                        [ES_ACTION_RELOAD] = &on_change->reload};
     size_t n = on_change->touch.n + on_change->restart.n + on_change->reload.n;
     int r = check_run(config, &on_change->run, err);
 
@@ -112,16 +124,13 @@ int es_on_change_compile(const struct es_config *config, struct es_on_change *on
     on_change->actions = calloc(n + 1, sizeof *on_change->actions);
     if (!on_change->actions)
         return es_nomem(err);
-    for (enum es_action_kind kind = ES_ACTION_TOUCH; kind <= ES_ACTION_RELOAD; kind++)
-        for (size_t i = 0; r == 0 && i < lists[kind]->n; i++) {
-            r = kind == ES_ACTION_TOUCH
-                    ? check_touch(config, lists[kind]->items[i], &lists[kind]->pos[i], err)
-                    : complete_unit(config, es_on_change_options[kind].key, &lists[kind]->items[i],
-                                    &lists[kind]->pos[i], err);
-            if (r == 0)
-                add(on_change, kind, &lists[kind]->items[i], 1);
-        }
-    if (r == 0 && on_change->run.n > 0)
+    on_change->n = 0;
+    r = compile_list(config, on_change, ES_ACTION_TOUCH, &on_change->touch, err);
+    if (r == 0)
+        r = compile_list(config, on_change, ES_ACTION_RESTART, &on_change->restart, err);
+    if (r == 0)
+        r = compile_list(config, on_change, ES_ACTION_RELOAD, &on_change->reload, err);
+    if (r == 0 && on_change->run.items)
         add(on_change, ES_ACTION_RUN, on_change->run.items, on_change->run.n);
     return r;
 }

@@ -126,15 +126,16 @@ int es_own_unit_find(const struct es_process *process, int64_t until, struct es_
     ES_CLEANUP(es_own_unit_done) struct es_own_unit own = {0};
     ES_CLEANUP(es_buf_done) struct es_buf cgroups = {0};
     int64_t patience = es_clock_ms() + PATIENCE;
+    bool started = es_process_getenv(process, "INVOCATION_ID") != NULL;
     int r = 0;
 
     if (patience < until)
         until = patience;
-    if (access("/run/systemd/system", F_OK) == 0 && read_cgroups(&cgroups) == -ENOMEM)
+    /* In a container the cgroup may be that of a unit of the host, which is none of ours. */
+    if ((started || access("/run/systemd/system", F_OK) == 0) && read_cgroups(&cgroups) == -ENOMEM)
         return es_nomem(err);
     es_own_unit_parse(es_buf_str(&cgroups), own.name);
-    if (own.name[0] == '\0' && strstr(es_buf_str(&cgroups), "0::/\n") &&
-        es_process_getenv(process, "INVOCATION_ID"))
+    if (started && own.name[0] == '\0' && strstr(es_buf_str(&cgroups), "0::/\n"))
         ask_who_i_am(process, until, &own);
     if (es_buf_puts(&own.names, " ") < 0 || es_buf_puts(&own.names, own.name) < 0 ||
         es_buf_putc(&own.names, ' ') < 0)

@@ -47,11 +47,11 @@ class Site:
         self.machine.unit(name, f"[Unit]\n{unit}\n[Service]\n{lines}")
         return name
 
-    def app(self, pre=True, unit="", **directives):
+    def app(self, pre=True, unit="", within="", **directives):
         """The unit of the app. Each start is a line with the value that it saw."""
         self.service(
             unit=unit,
-            ExecStartPre=f"!{self.command} -v" if pre else None,
+            ExecStartPre=f"!{within}{self.command} -v" if pre else None,
             EnvironmentFile=f"-/run/{self.name}/environment",
             User="app",
             StandardOutput=f"append:{self.folder}/starts", StandardError="journal",
@@ -271,6 +271,20 @@ def test_what_systemd_refuses_stays_due(site):
     site.service(f"{site.name}-late.service", ExecStart="sleep infinity")
     site.machine.start(refresh)
     assert site.told()["on_change"] == "done" and site.pending() == []
+
+
+def test_a_unit_that_does_not_see_its_own_cgroup_is_not_restarted(site):
+    """Nor anything else, as long as systemd cannot tell which unit it is (whoami, of 254)."""
+    site.configure(touch=[site.flag], restart=[site.unit])
+    site.app(within="/usr/bin/unshare -C ")
+    site.machine.start(site.unit)
+    site.change("V=2\n")
+    site.machine.run("systemctl", "restart", site.unit)
+    assert site.starts() == ["1", "2"] and not site.flagged()
+    if int(site.machine.run("systemctl", "--version").stdout.split()[1]) < 254:
+        assert site.pending() == [site.flag, site.unit]
+    else:
+        assert site.pending() == []
 
 
 def test_where_systemd_cannot_be_asked_nothing_is_risked(site):
