@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,15 +16,31 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct es_identity es_worker_identity(void)
+static const struct passwd *user_but_root(const char *name)
 {
-    const struct passwd *user = getpwnam(WORKER_USER);
+    const struct passwd *user = getpwnam(name);
 
-    if (!user || user->pw_uid == 0)
-        user = getpwnam("nobody");
-    if (!user || user->pw_uid == 0)
+    return user && user->pw_uid != 0 && user->pw_gid != 0 ? user : NULL;
+}
+
+static struct es_identity find_worker_identity(void)
+{
+    const struct passwd *user = user_but_root(WORKER_USER);
+
+    if (!user)
+        user = user_but_root("nobody");
+    if (!user)
         return (struct es_identity){.uid = 65534, .gid = 65534};
     return (struct es_identity){.uid = user->pw_uid, .gid = user->pw_gid};
+}
+
+struct es_identity es_worker_identity(void)
+{
+    static struct es_identity identity; /* never root's: not yet looked up */
+
+    if (identity.uid == 0)
+        identity = find_worker_identity();
+    return identity;
 }
 
 /* Of a name that is not there, NSS may leave ENOENT, ESRCH and others in errno, or nothing. */
@@ -94,8 +111,23 @@ static int lacks(const char *capability, const char *call, int errnum, struct es
     return es_fail_errno(err, ES_INTERNAL, errnum, "%s", call);
 }
 
+/* The change of user takes them away, but not from who was no root and had been given some, nor
+ * where a unit has set SecureBits=. */
+static int drop_capabilities(struct es_err *err)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (syscall(SYS_capset, &header, none) < 0)
+        return es_fail_errno(err, ES_INTERNAL, errno, "capset");
+    return 0;
+}
+
 int es_drop(const struct es_identity *id, struct es_err *err)
 {
+    int r;
+
     if (geteuid() == 0) {
         if (setgroups(0, NULL) < 0)
             return lacks("CAP_SETGID", "setgroups", errno, err);
@@ -106,6 +138,9 @@ int es_drop(const struct es_identity *id, struct es_err *err)
         if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || geteuid() == 0)
             return es_fail(err, ES_INTERNAL, EPERM, "the child could become root again");
     }
+    r = drop_capabilities(err);
+    if (r < 0)
+        return r;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return es_fail_errno(err, ES_INTERNAL, errno, "no_new_privs");
     return 0;

@@ -78,7 +78,24 @@ def test_it_stays_who_it_is_and_reaches_nobody(rogue, public):
     for what in ("setuid", "setresuid", "setresuid -1 0 -1", "setgid", "chroot", "ptrace parent",
                  "signal parent", "core"):  # fmt: skip
         assert found[what] == "Operation not permitted", found
-    assert found["dumpable"] != "ok"
+    assert found["dumpable"] != "ok" and found["capabilities"] != "ok", found
+
+
+def test_it_has_no_capabilities_where_a_caller_without_root_has_some(guest, public, tool):
+    """As of a unit with User= and AmbientCapabilities=. Its programs have none either."""
+    (public / "worker/worker").write_bytes(tool("rogue_worker").read_bytes())
+    given = ["--inh-caps=+dac_override,+chown", "--ambient-caps=+dac_override,+chown"]
+    guest.envsync.command[1:1] = given
+    seen = subprocess.run([*guest.envsync.command[:-1], "grep", "CapPrm", "/proc/self/status"],
+                          capture_output=True, text=True, check=True).stdout  # fmt: skip
+    assert int(seen.split()[1], 16) != 0
+    guest.top["group"] = "root"
+    guest.source("read /etc/shadow\n", name="rogue")
+    guest.output()
+    os.chown(guest.root, 12345, 12345)
+    result = guest.ok()
+    found = dict(re.findall(r"^envsync: source rogue: (.*): (.*)$", result.err, re.M))
+    assert found["capabilities"] != "ok" and found["read /etc/shadow"] == "Permission denied", found
 
 
 def test_it_can_write_to_the_pipe_of_its_records_and_to_nothing_else(rogue, host):
