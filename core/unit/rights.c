@@ -1,0 +1,172 @@
+/* See sandbox.h: what a unit's settings leave of capabilities, system calls and the network. */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const es_right_names[ES_RIGHTS] = {
+    [ES_RIGHT_CHOWN] = "CAP_CHOWN",   [ES_RIGHT_DAC_OVERRIDE] = "CAP_DAC_OVERRIDE",
+    [ES_RIGHT_FOWNER] = "CAP_FOWNER", [ES_RIGHT_SETGID] = "CAP_SETGID",
+    [ES_RIGHT_SETUID] = "CAP_SETUID",
+};
+
+static bool is_word(const char *text, size_t len, const char *word)
+{
+    return len == strlen(word) && strncasecmp(text, word, len) == 0;
+}
+
+/* Does one of the words name the right? ret_any: is there any word? */
+static bool names_right(const char *value, enum es_right right, bool *ret_any)
+{
+    bool found = false;
+
+    *ret_any = false;
+    for (value += strspn(value, " \t"); *value; value += strspn(value, " \t")) {
+        size_t n = strcspn(value, " \t");
+
+        *ret_any = true;
+        found |= is_word(value, n, es_right_names[right]);
+        value += n;
+    }
+    return found;
+}
+
+/* The first assignment, and one behind "all", sets; others add, or with ~ take away. */
+const struct es_unit_setting *es_unit_lacks_right(const struct es_unit *unit, enum es_right right)
+{
+    const struct es_unit_setting *s = NULL, *lacks = NULL;
+    bool all = true;
+
+    while ((s = es_unit_next(unit, "Service", "CapabilityBoundingSet", s))) {
+        const char *value = es_buf_str(&s->value);
+        bool invert = *value == '~', any, named = names_right(value + invert, right, &any);
+
+        if (all || !any)
+            lacks = named == invert ? s : NULL;
+        else if (named)
+            lacks = invert ? s : NULL;
+        all = !any && invert;
+    }
+    return lacks;
+}
+
+struct calls {
+    const struct es_unit_setting *chown, *setuid; /* who refuses them */
+};
+
+/* One word of SystemCallFilter=: "@group", "call" or "call:ERRNO". */
+static void judge_call(struct calls *calls, const char *word, const struct es_unit_setting *by)
+{
+    static const char *const chown[] = {"@chown", "chown", "fchown", "fchownat", NULL};
+    static const char *const setuid[] = {"@setuid", "setgroups", "setresgid", "setresuid", NULL};
+    size_t n = strcspn(word, ":");
+
+    if (is_word(word, n, "@privileged") || (!by && is_word(word, n, "@system-service")))
+        *calls = (struct calls){by, by};
+    for (size_t i = 0; chown[i]; i++)
+        if (is_word(word, n, chown[i]))
+            calls->chown = by;
+    for (size_t i = 0; setuid[i]; i++)
+        if (is_word(word, n, setuid[i]))
+            calls->setuid = by;
+}
+
+int es_unit_filters_calls(const struct es_unit *unit, const struct es_unit_setting **ret)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf word = {0};
+    const struct es_unit_setting *s = NULL;
+    struct calls calls = {0};
+
+    while ((s = es_unit_next(unit, "Service", "SystemCallFilter", s))) {
+        const char *p = es_buf_str(&s->value);
+        bool invert = *p == '~';
+        int r;
+
+        if (*p == '\0')
+            calls = (struct calls){0};
+        p += invert;
+        while ((r = es_unit_word(&p, &word)) > 0)
+            judge_call(&calls, es_buf_str(&word), invert ? s : NULL);
+        if (r == -ENOMEM)
+            return -ENOMEM;
+    }
+    *ret = calls.setuid ? calls.setuid : calls.chown;
+    return 0;
+}
+
+/* ---- network ---- */
+
+/* RestrictAddressFamilies=: the last word that matters. A list of families allows them alone. */
+static int lacks_families(const struct es_unit *unit, const struct es_unit_setting **ret,
+                          struct es_err *err)
+{
+    ES_CLEANUP(es_unit_items_done) struct es_unit_items items = {0};
+    bool deny = false, inet = false, inet6 = false;
+    int r = es_unit_list(unit, "Service", "RestrictAddressFamilies", ES_UNIT_WHOLE, &items, err);
+
+    for (size_t i = 0; r == 0 && i < items.n; i++) {
+        ES_CLEANUP(es_buf_done) struct es_buf word = {0};
+        const char *p = es_buf_str(&items.items[i].text);
+        bool invert = *p == '~';
+        int more;
+
+        if (i == 0 || strcmp(p, "none") == 0) {
+            deny = invert;
+            inet = inet6 = false;
+        }
+        p += invert;
+        while ((more = es_unit_word(&p, &word)) > 0) {
+            if (es_buf_is(&word, "AF_INET"))
+                inet = invert == deny;
+            if (es_buf_is(&word, "AF_INET6"))
+                inet6 = invert == deny;
+        }
+        if (more == -ENOMEM)
+            return es_nomem(err);
+    }
+    if (r == 0 && items.n > 0 && (deny ? inet : !inet && !inet6))
+        *ret = items.items[items.n - 1].at;
+    return r;
+}
+
+/* IPAddressDeny=any, and nothing but loopback allowed. */
+static int lacks_addresses(const struct es_unit *unit, const struct es_unit_setting **ret,
+                           struct es_err *err)
+{
+    ES_CLEANUP(es_unit_items_done) struct es_unit_items deny = {0}, allow = {0};
+    const struct es_unit_item *any = NULL;
+    int r = es_unit_list(unit, "Service", "IPAddressDeny", ES_UNIT_WORDS, &deny, err);
+
+    if (r == 0)
+        r = es_unit_list(unit, "Service", "IPAddressAllow", ES_UNIT_WORDS, &allow, err);
+    if (r != 0)
+        return r;
+    any = es_unit_find(&deny, "any");
+    if (!any)
+        any = es_unit_find(&deny, "0.0.0.0/0");
+    for (size_t i = 0; i < allow.n; i++)
+        if (!es_buf_is(&allow.items[i].text, "localhost") &&
+            strncmp(es_buf_str(&allow.items[i].text), "127.", 4) != 0 &&
+            !es_buf_is(&allow.items[i].text, "::1"))
+            any = NULL;
+    if (any)
+        *ret = any->at;
+    return 0;
+}
+
+int es_unit_lacks_network(const struct es_unit *unit, bool seccomp,
+                          const struct es_unit_setting **ret, struct es_err *err)
+{
+    const struct es_unit_setting *at = NULL;
+    int r = 0;
+
+    *ret = NULL;
+    if (es_unit_bool(unit, "Service", "PrivateNetwork", false, &at)) {
+        *ret = at;
+        return 0;
+    }
+    if (seccomp)
+        r = lacks_families(unit, ret, err);
+    return r == 0 && !*ret ? lacks_addresses(unit, ret, err) : r;
+}
