@@ -16,6 +16,7 @@ enum {
     OPT_DEADLINE,
     OPT_FETCH,
     OPT_CREDENTIALS,
+    OPT_UNIT,
     OPT_HELP,
     OPT_VERSION,
 };
@@ -33,6 +34,7 @@ static const struct option options[] = {
     {"deadline", required_argument, NULL, OPT_DEADLINE},
     {"fetch", no_argument, NULL, OPT_FETCH},
     {"credentials", no_argument, NULL, OPT_CREDENTIALS},
+    {"unit", required_argument, NULL, OPT_UNIT},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
@@ -61,6 +63,8 @@ static unsigned bit_of(int option)
         return ES_ARG_FETCH;
     case OPT_CREDENTIALS:
         return ES_ARG_CREDENTIALS;
+    case OPT_UNIT:
+        return ES_ARG_UNIT;
     default:
         return 0;
     }
@@ -127,6 +131,9 @@ static int take(struct parsing *p, int option, const char *word, struct es_err *
         break;
     case OPT_CREDENTIALS:
         p->args.credentials = true;
+        break;
+    case OPT_UNIT:
+        p->args.unit = optarg;
         break;
     case OPT_FETCH:
         p->args.fetch = true;

@@ -7,6 +7,8 @@
 #include "log.h"
 #include "notify.h"
 
+#define ES_DEFAULT_CONFIG SYSCONFDIR "/envsync/envsync.toml"
+
 enum es_option_bits {
     ES_ARG_CONFIG = 1 << 0,
     ES_ARG_DRY_RUN = 1 << 1, /* with --exit-code */
@@ -17,12 +19,14 @@ enum es_option_bits {
     ES_ARG_FETCH = 1 << 6,
     ES_ARG_RELEASE = 1 << 7,
     ES_ARG_CREDENTIALS = 1 << 8,
+    ES_ARG_UNIT = 1 << 9,
 };
 
 struct es_args {
     const char *config;
     bool dry_run, exit_code, fresh, release, json, fetch, credentials, quiet, verbose;
     const char *root;
+    const char *unit;
     int64_t deadline; /* milliseconds, 0: as configured */
     char **rest;      /* what is no option */
     int n_rest;

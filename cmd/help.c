@@ -17,6 +17,7 @@ static int help_all(void)
          "  --fresh, --release fetch in spite of fresh_for; end the hold of a rollback\n"
          "  --fetch            explain from the sources, not from the last set\n"
          "  --credentials      check: tell how the AWS sources would authenticate\n"
+         "  --unit UNIT        check: judge the systemd unit that runs envsync, file or name\n"
          "  --json             one JSON object on stdout\n"
          "  --root DIR         put DIR before every path that is written\n"
          "  --deadline DUR     bound the whole run (45s, 2m)\n"

@@ -38,8 +38,7 @@ int es_session_load(struct es_session *session, struct es_config *ret, struct es
 {
     const char *file = session->args.config;
 
-    return es_config_load(file ? file : SYSCONFDIR "/envsync/envsync.toml", &session->process, ret,
-                          err);
+    return es_config_load(file ? file : ES_DEFAULT_CONFIG, &session->process, ret, err);
 }
 
 void es_session_warn_idle(struct es_session *session, const struct es_config *config)

@@ -45,6 +45,8 @@ struct es_wait {
     const char *what; /* "cloud-init": for messages */
     const char *const *begun;
     const char *over;
+    const char *const *after; /* units that come after it, ends with NULL, the one to name first:
+                               * for `check --unit`; or NULL */
 };
 
 struct es_need {

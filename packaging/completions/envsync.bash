@@ -17,6 +17,17 @@ _envsync_files() {
     done
 }
 
+# _envsync_units: services that systemd knows, and files.
+_envsync_units() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(
+        compgen -d -- "$cur"
+        compgen -f -X '!*.service' -- "$cur"
+        compgen -W "$(systemctl list-unit-files --type=service --no-legend 2>/dev/null |
+            while read -r unit _; do printf '%s\n' "$unit"; done)" -- "$cur"
+    )
+}
+
 # _envsync_exec: options up to "--"; behind it a command line of its own.
 _envsync_exec() {
     local dashes
@@ -46,7 +57,7 @@ _envsync() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            -c | --config | --root | --deadline)
+            -c | --config | --root | --deadline | --unit)
                 [[ ${COMP_WORDS[i + 1]-} == = ]] && ((i++))
                 ((i++))
                 ;;
@@ -71,6 +82,10 @@ _envsync() {
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
+        --unit)
+            _envsync_units
+            return
+            ;;
         --deadline)
             _envsync_offer '30s 45s 60s 2m 5m'
             return
@@ -80,14 +95,14 @@ _envsync() {
     case $command in
         '')
             if [[ $cur == -* ]]; then
-                _envsync_offer "$all --version --dry-run --exit-code --fresh --release --fetch --credentials --json --root \
-                    --deadline"
+                _envsync_offer "$all --version --dry-run --exit-code --fresh --release --fetch --credentials --unit \
+                    --json --root --deadline"
             else
                 _envsync_offer "$commands"
             fi
             ;;
         sync) _envsync_offer "$all --dry-run --exit-code --fresh --release --json --root --deadline" ;;
-        check) _envsync_offer "$all --credentials --deadline" ;;
+        check) _envsync_offer "$all --unit --credentials --deadline" ;;
         explain) [[ $cur == -* ]] && _envsync_offer "$all --fetch --json --root --deadline" ;;
         status) _envsync_offer "$all --json --root" ;;
         rollback) _envsync_offer "$all --root --deadline" ;;

@@ -7,7 +7,7 @@ function __envsync_command_is
     set -l skip no
     for word in (commandline -opc)[2..-1]
         switch $word
-            case -c --config --root --deadline
+            case -c --config --root --deadline --unit
                 set skip yes
             case '-*'
                 set skip no
@@ -41,6 +41,12 @@ function __envsync_configurations
     __fish_complete_directories $token ''
 end
 
+# Services that systemd knows, and files.
+function __envsync_units
+    systemctl list-unit-files --type=service --no-legend 2>/dev/null | string replace -r '\s.*' ''
+    __fish_complete_suffix .service
+end
+
 # Completes the command line behind "--" as one of its own.
 function __envsync_behind_dashes
     set -l words (commandline -opc)
@@ -56,7 +62,7 @@ complete -c envsync -f
 
 set -l first '__envsync_command_is none'
 complete -c envsync -n $first -a sync -d 'fetch, merge and write (the default command)'
-complete -c envsync -n $first -a check -d 'validate the configuration, offline'
+complete -c envsync -n $first -a check -d 'validate the configuration and the unit, offline'
 complete -c envsync -n $first -a explain -d 'tell which source gives a key, and what it shadows'
 complete -c envsync -n $first -a status -d 'tell about the last set: age, sources, stale or held'
 complete -c envsync -n $first -a rollback -d 'publish the previous set and hold it'
@@ -83,6 +89,8 @@ complete -c envsync -n '__envsync_command_is none sync check explain rollback ex
     -d 'bound the whole run'
 complete -c envsync -n '__envsync_command_is none check' -l credentials \
     -d 'tell how the AWS sources would authenticate'
+complete -c envsync -n '__envsync_command_is none check' -l unit -x -a '(__envsync_units)' \
+    -d 'the systemd unit that runs envsync, a file or a name'
 complete -c envsync -n '__envsync_command_is none explain' -l fetch -d 'explain from the sources, not from the last set'
 
 complete -c envsync -n '__envsync_command_is exec' -a '(__envsync_behind_dashes)'

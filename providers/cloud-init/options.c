@@ -34,6 +34,19 @@ static const struct es_wait wait = {
     .over = "result.json",
 };
 
+/* In its own place cloud-init writes it anew at every boot. */
+#define OWN_DIR "/run/cloud-init/"
+static const char *const stages[] = {"cloud-config.target",        "cloud-init.service",
+                                     "cloud-init-network.service", "cloud-init-main.service",
+                                     "cloud-config.service",       "cloud-final.service",
+                                     "cloud-init.target",          NULL};
+static const struct es_wait own_wait = {
+    .what = "cloud-init",
+    .begun = begun,
+    .over = "result.json",
+    .after = stages,
+};
+
 static int validate_pair(const struct es_pair *pair, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf key = {0};
@@ -89,7 +102,8 @@ static int list_needs(const void *state, const struct es_surroundings *surroundi
                       struct es_needs *needs, struct es_err *err)
 {
     const struct es_cloud_init_options *cloud = state;
-    struct es_need need = {.role = "data", .path = cloud->path, .wait = &wait};
+    bool own = strncmp(cloud->path, OWN_DIR, strlen(OWN_DIR)) == 0;
+    struct es_need need = {.role = "data", .path = cloud->path, .wait = own ? &own_wait : &wait};
     int r = es_needs_add(needs, &need, err);
 
     (void)surroundings;

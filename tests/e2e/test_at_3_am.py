@@ -27,6 +27,8 @@ FILES = {
     "/opt/aws/fixtures.json": json.dumps({"parameters": BEFORE}),
     "/etc/systemd/system/foo.service": """[Unit]
         Description=foo
+        Wants=network-online.target
+        After=network-online.target
         StartLimitIntervalSec=0
 
         [Service]

@@ -1,0 +1,440 @@
+/* See check.h. Which line of the unit runs envsync, or which unit does it before; then the rules.
+ */
+#include "check.h"
+
+#include "judge.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- findings ---- */
+
+const struct es_unit_setting *es_judge_section(const struct es_judge *judge, const char *section)
+{
+    const struct es_unit *unit = judge->unit;
+
+    for (size_t i = 0; i < unit->n; i++)
+        if (unit->settings[i].kind == ES_UNIT_HEADER &&
+            strcmp(unit->settings[i].section, section) == 0)
+            return &unit->settings[i];
+    return NULL;
+}
+
+static void find(struct es_judge *judge, enum es_level level, const struct es_unit_setting *at,
+                 const char *fmt, va_list args)
+{
+    struct es_err finding = {.class = ES_CONFIG};
+    int n = snprintf(finding.msg, sizeof finding.msg,
+                     "%s:%u: ", at ? at->file : judge->unit->files[0], at ? at->line : 1);
+
+    if (n >= 0 && (size_t)n < sizeof finding.msg)
+        vsnprintf(finding.msg + n, sizeof finding.msg - (size_t)n, fmt, args);
+    if (level == ES_LEVEL_ERROR) {
+        judge->errors++;
+        es_report_error(judge->report, &finding);
+    } else {
+        es_report_add(judge->report, level, "%s", finding.msg);
+    }
+}
+
+void es_judge_error(struct es_judge *judge, const struct es_unit_setting *at, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    find(judge, ES_LEVEL_ERROR, at, fmt, args);
+    va_end(args);
+}
+
+void es_judge_warning(struct es_judge *judge, const struct es_unit_setting *at, const char *fmt,
+                      ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    find(judge, ES_LEVEL_WARNING, at, fmt, args);
+    va_end(args);
+}
+
+/* ---- which line ---- */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* envsync itself; or a shell or the like that is told to run it. */
+static bool is_envsync(const struct es_unit_command *command, bool *ret_wrapped)
+{
+    *ret_wrapped = false;
+    if (strcmp(base_name(command->argv[0]), "envsync") == 0)
+        return true;
+    for (size_t i = 1; i < command->argc; i++)
+        if (strstr(command->argv[i], "envsync")) {
+            *ret_wrapped = true;
+            return true;
+        }
+    return false;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    if (strcmp(a, b) == 0)
+        return true;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+/* How well a line fits the configuration; 0: it does not run envsync. */
+static int rank(const struct es_unit_call *call, const char *config)
+{
+    if (call->task == ES_UNIT_OTHER)
+        return 0;
+    if (!config || !call->config || same_file(call->config, config))
+        return 3;
+    return strcmp(base_name(call->config), base_name(config)) == 0 ? 2 : 1;
+}
+
+/* The line of all those of a key that fits best, among those so far. */
+struct choice {
+    const char *key;
+    size_t number; /* in the list of its key */
+    struct es_unit_call call;
+    int rank;
+};
+
+static int choose(const struct es_unit_commands *commands, const char *key, const char *config,
+                  es_unit_call_fn *read_call, struct es_judge *judge, struct choice *choice)
+{
+    struct es_err why;
+
+    for (size_t i = 0; i < commands->n; i++) {
+        struct es_unit_command *command = &commands->items[i];
+        struct es_unit_call call = {.task = ES_UNIT_SYNC};
+        bool wrapped;
+        int r = 0, is;
+
+        if (!is_envsync(command, &wrapped))
+            continue;
+        if (!wrapped)
+            r = read_call(command, &call, &why);
+        if (r == -ENOMEM)
+            return r;
+        if (r != 0 && judge)
+            es_judge_error(judge, command->at, "%s=: %s", key, why.msg);
+        /* A variable of the environment: nobody can tell from here. */
+        if (call.config && strchr(call.config, '$'))
+            call.config = NULL;
+        is = rank(&call, config);
+        if (is > choice->rank)
+            *choice = (struct choice){.key = key, .number = i, .call = call, .rank = is};
+    }
+    return 0;
+}
+
+/* All lines of a unit that run before its app does. */
+struct lines {
+    struct es_unit_commands pre, start;
+};
+
+static void lines_done(struct lines *lines)
+{
+    es_unit_commands_done(&lines->pre);
+    es_unit_commands_done(&lines->start);
+}
+
+static int find_line(const struct es_unit *unit, const char *config, es_unit_call_fn *read_call,
+                     struct es_judge *judge, struct lines *lines, struct choice *choice,
+                     struct es_err *err)
+{
+    int r = es_unit_commands(unit, "ExecStartPre", &lines->pre, err);
+
+    if (r == 0)
+        r = es_unit_commands(unit, "ExecStart", &lines->start, err);
+    if (r != 0)
+        return r;
+    if (choose(&lines->pre, "ExecStartPre", config, read_call, judge, choice) < 0 ||
+        choose(&lines->start, "ExecStart", config, read_call, judge, choice) < 0)
+        return es_nomem(err);
+    return 0;
+}
+
+int es_unit_config_of(const struct es_unit *unit, es_unit_call_fn *read_call, char **ret,
+                      struct es_err *err)
+{
+    ES_CLEANUP(lines_done) struct lines lines = {0};
+    struct choice choice = {0};
+    int r = find_line(unit, NULL, read_call, NULL, &lines, &choice, err);
+
+    *ret = NULL;
+    if (r != 0 || !choice.call.config)
+        return r;
+    *ret = strdup(choice.call.config);
+    return *ret ? 0 : es_nomem(err);
+}
+
+/* ---- a unit and what runs envsync for it ---- */
+
+static void judge_done(struct es_judge *judge)
+{
+    es_buf_done(&judge->user);
+    es_unit_dirs_done(&judge->dirs);
+    es_unit_items_done(&judge->environment_files);
+}
+
+bool es_judge_oneshot(const struct es_judge *judge)
+{
+    static const char *const types[] = {"oneshot", "simple",        "exec", "forking", "dbus",
+                                        "notify",  "notify-reload", "idle", NULL};
+
+    return es_unit_choice(judge->unit, "Service", "Type", types, NULL) == 0;
+}
+
+static int read_user(struct es_judge *judge, struct es_err *err)
+{
+    const struct es_unit_setting *dynamic = NULL;
+    int r = es_unit_text(judge->unit, "Service", "User", &judge->user, &judge->user_at, err);
+
+    if (r != 0)
+        return r;
+    if (es_buf_is(&judge->user, "root") || es_buf_is(&judge->user, "0"))
+        es_buf_clear(&judge->user);
+    if (judge->user.len == 0 &&
+        es_unit_bool(judge->unit, "Service", "DynamicUser", false, &dynamic)) {
+        judge->user_at = dynamic;
+        return es_buf_append(&judge->user, judge->unit->name,
+                             es_unit_prefix_length(judge->unit->name)) < 0
+                   ? es_nomem(err)
+                   : 0;
+    }
+    return 0;
+}
+
+static int prepare(struct es_judge *judge, struct es_err *err)
+{
+    int r = read_user(judge, err);
+
+    if (r == 0)
+        r = es_unit_dirs_read(judge->unit, &judge->dirs, err);
+    return r == 0 ? es_unit_list(judge->unit, "Service", "EnvironmentFile", ES_UNIT_WHOLE,
+                                 &judge->environment_files, err)
+                  : r;
+}
+
+/* The rights of the line that runs envsync; of the one that should, where none does. */
+static void take_line(struct es_judge *judge, const struct lines *lines,
+                      const struct choice *choice)
+{
+    bool only_start = es_unit_bool(judge->unit, "Service", "PermissionsStartOnly", false, NULL);
+    bool is_start = choice->rank > 0 && strcmp(choice->key, "ExecStart") == 0;
+    const struct es_unit_command *line = NULL;
+    bool privileged = false, keeps_root = true;
+
+    if (choice->rank > 0) {
+        line = is_start ? &lines->start.items[choice->number] : &lines->pre.items[choice->number];
+        privileged = line->privileged || (only_start && !is_start);
+        keeps_root = privileged || line->keeps_root;
+    }
+    judge->line = line;
+    judge->call = choice->call;
+    judge->as_root = keeps_root || judge->user.len == 0;
+    judge->sandboxed = !privileged;
+}
+
+/* Judges the unit in which envsync runs. */
+static int judge_runner(struct es_judge *judge, struct es_err *err)
+{
+    int r = es_judge_run(judge, err);
+
+    if (r == 0)
+        r = es_judge_order(judge, err);
+    return r == 0 ? es_judge_confinement(judge, err) : r;
+}
+
+/* Judges the unit that reads what envsync wrote. */
+static int judge_reader(struct es_judge *judge, struct es_err *err)
+{
+    int r = es_judge_files(judge, err);
+
+    return r == 0 ? es_judge_readers(judge, err) : r;
+}
+
+struct question {
+    const struct es_config *config;
+    const struct es_process *process;
+    es_unit_call_fn *read_call;
+    struct es_report *report;
+};
+
+/* A unit that this one requires and is ordered after, and that runs envsync with this very
+ * configuration: the safe layout with a oneshot. */
+static int judge_other(const struct question *q, const struct es_unit *unit, size_t *ret_errors,
+                       struct es_err *err)
+{
+    ES_CLEANUP(judge_done)
+    struct es_judge judge = {
+        .unit = unit, .config = q->config, .process = q->process, .report = q->report};
+    ES_CLEANUP(lines_done) struct lines lines = {0};
+    struct choice choice = {0};
+    int r = prepare(&judge, err);
+
+    if (r == 0)
+        r = find_line(unit, q->config->file, q->read_call, &judge, &lines, &choice, err);
+    if (r != 0)
+        return r;
+    take_line(&judge, &lines, &choice);
+    r = judge_runner(&judge, err);
+    if (r == 0)
+        r = es_judge_files(&judge, err);
+    *ret_errors = judge.errors;
+    return r;
+}
+
+/* Loads a unit that this one depends on, where it runs envsync with the configuration. */
+static int load_runner(const struct question *q, const struct es_unit *unit, const char *name,
+                       struct es_unit *ret, bool *ret_runs, struct es_err *err)
+{
+    ES_CLEANUP(es_unit_done) struct es_unit other = {0};
+    ES_CLEANUP(lines_done) struct lines lines = {0};
+    struct choice choice = {0};
+    size_t len = strlen(name);
+    struct es_err ignored;
+    int r;
+
+    *ret_runs = false;
+    if (len < 9 || strcmp(name + len - 8, ".service") != 0)
+        return 0;
+    r = es_unit_load(name, unit->folder, NULL, &other, &ignored);
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    if (r != 0)
+        return 0;
+    r = find_line(&other, q->config->file, q->read_call, NULL, &lines, &choice, err);
+    if (r != 0 || choice.rank < 2)
+        return r;
+    *ret = other;
+    other = (struct es_unit){0};
+    *ret_runs = true;
+    return 0;
+}
+
+/* Finds the unit that runs envsync for this one, and says what is wrong with the way it is tied. */
+static int find_runner(const struct question *q, struct es_judge *judge, struct es_unit *ret,
+                       bool *ret_found, struct es_err *err)
+{
+    ES_CLEANUP(es_unit_items_done) struct es_unit_items needs = {0}, wants = {0}, after = {0};
+    const char *const keys[] = {"Requires|BindsTo|Requisite", "Wants|Upholds", "After"};
+    struct es_unit_items *const lists[] = {&needs, &wants, &after};
+    const struct es_unit_item *found = NULL;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < 3; i++)
+        r = es_unit_list(judge->unit, "Unit", keys[i], ES_UNIT_NO_RESET, lists[i], err);
+    *ret_found = false;
+    for (size_t i = 0; r == 0 && i < 3; i++)
+        for (size_t j = 0; r == 0 && !found && j < lists[i]->n; j++) {
+            r = load_runner(q, judge->unit, es_buf_str(&lists[i]->items[j].text), ret, ret_found,
+                            err);
+            if (r == 0 && *ret_found)
+                found = &lists[i]->items[j];
+        }
+    if (r != 0 || !found)
+        return r;
+    if (!es_unit_find(&needs, ret->name))
+        es_judge_error(judge, found->at,
+                       "%s starts also where %s has failed, with old files or none; say "
+                       "Requires=%s, and After=",
+                       judge->unit->name, ret->name, ret->name);
+    if (!es_unit_find(&after, ret->name))
+        es_judge_error(judge, found->at,
+                       "%s does not wait for %s, which writes its files; add After=%s",
+                       judge->unit->name, ret->name, ret->name);
+    return 0;
+}
+
+/* Without a line, and without another unit: is it in a wrong place at least? */
+static int tell_not_run(const struct question *q, struct es_judge *judge, struct es_err *err)
+{
+    static const char *const keys[] = {"ExecCondition", "ExecStartPost", "ExecReload",
+                                       "ExecStop",      "ExecStopPost",  NULL};
+
+    for (size_t i = 0; keys[i]; i++) {
+        ES_CLEANUP(es_unit_commands_done) struct es_unit_commands commands = {0};
+        struct choice choice = {0};
+        int r = es_unit_commands(judge->unit, keys[i], &commands, err);
+
+        if (r != 0)
+            return r;
+        if (choose(&commands, keys[i], q->config->file, q->read_call, NULL, &choice) < 0)
+            return es_nomem(err);
+        if (choice.rank == 0)
+            continue;
+        es_judge_error(judge, commands.items[choice.number].at,
+                       "%s=: %s; make it ExecStartPre=", keys[i],
+                       i == 0 ? "where envsync fails, the app is passed over in silence"
+                              : "it does not run before the app starts");
+        return 0;
+    }
+    es_judge_error(judge, es_judge_section(judge, "Service"),
+                   "%s does not run envsync: nothing writes what it reads; add to [Service]: "
+                   "ExecStartPre=!" BINDIR "/envsync -c %s",
+                   judge->unit->name, q->config->file);
+    return 0;
+}
+
+static int judge_unit(const struct question *q, struct es_judge *judge, struct es_err *err)
+{
+    ES_CLEANUP(lines_done) struct lines lines = {0};
+    ES_CLEANUP(es_unit_done) struct es_unit other = {0};
+    struct choice choice = {0};
+    bool found = false;
+    int r = find_line(judge->unit, q->config->file, q->read_call, judge, &lines, &choice, err);
+
+    if (r == 0 && choice.rank < 2)
+        r = find_runner(q, judge, &other, &found, err);
+    if (r != 0)
+        return r;
+    take_line(judge, &lines, &choice);
+    if (found) {
+        size_t errors = 0;
+
+        judge->line = NULL;
+        judge->runner = other.name;
+        r = judge_other(q, &other, &errors, err);
+        judge->errors += errors;
+    } else {
+        if (!judge->line)
+            r = tell_not_run(q, judge, err);
+        if (r == 0)
+            r = judge_runner(judge, err);
+    }
+    return r == 0 ? judge_reader(judge, err) : r;
+}
+
+int es_unit_check(const struct es_unit *unit, const struct es_config *config,
+                  const struct es_process *process, es_unit_call_fn *read_call,
+                  struct es_report *report, size_t *ret_errors, struct es_err *err)
+{
+    const struct question q = {
+        .config = config, .process = process, .read_call = read_call, .report = report};
+    ES_CLEANUP(judge_done)
+    struct es_judge judge = {.unit = unit, .config = config, .process = process, .report = report};
+    int r = prepare(&judge, err);
+
+    if (r != 0)
+        return r;
+    es_judge_lines(&judge);
+    r = judge_unit(&q, &judge, err);
+    if (r != 0)
+        return r;
+    *ret_errors = judge.errors;
+    return 0;
+}

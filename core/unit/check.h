@@ -1,0 +1,51 @@
+/* Does a unit run envsync so that a boot works, and so that nobody becomes root by it? Offline.
+ *
+ * What breaks a boot or opens root is an error, what is merely unwise a warning; each is one line
+ * of the report, "FILE:LINE: what is wrong; what to do".
+ */
+#ifndef ENVSYNC_CORE_UNIT_CHECK_H
+#define ENVSYNC_CORE_UNIT_CHECK_H
+
+#include "../config.h"
+#include "../report.h"
+#include "unit.h"
+
+enum es_unit_task {
+    ES_UNIT_SYNC,  /* writes */
+    ES_UNIT_EXEC,  /* envsync exec: writes nothing */
+    ES_UNIT_OTHER, /* neither */
+};
+
+/* What a command line of the unit makes envsync do. */
+struct es_unit_call {
+    enum es_unit_task task;
+    const char *config; /* borrowed from the command line, or constant */
+    int64_t deadline;   /* milliseconds, 0: as configured */
+    bool dry_run;
+};
+
+/* Reads envsync's own arguments; may reorder them. Fails where envsync would exit with 64. */
+typedef int es_unit_call_fn(struct es_unit_command *command, struct es_unit_call *ret,
+                            struct es_err *err);
+
+/* The configuration that the unit runs envsync with; NULL in ret where it does not run it. */
+int es_unit_config_of(const struct es_unit *unit, es_unit_call_fn *read_call, char **ret,
+                      struct es_err *err);
+
+/* The environment that the unit gives its commands, as far as it is in the unit itself and in files
+ * that are there, besides `inherited`, less what is unset. A list for execve(). ret_missing: names
+ * of `asked` that only `inherited` has. */
+struct es_unit_environment {
+    char **list; /* ends with NULL; may hold secrets */
+};
+int es_unit_environment(const struct es_unit *unit, char *const *inherited,
+                        struct es_unit_environment *ret, struct es_err *err);
+/* Does the unit, or a file that it reads, set the name? */
+void es_unit_environment_done(struct es_unit_environment *environment);
+
+/* Adds what it finds to the report. ret_errors: how many of it are errors. */
+int es_unit_check(const struct es_unit *unit, const struct es_config *config,
+                  const struct es_process *process, es_unit_call_fn *read_call,
+                  struct es_report *report, size_t *ret_errors, struct es_err *err);
+
+#endif

@@ -1,0 +1,213 @@
+/* See judge.h: what the unit's sandbox takes away from envsync: its state, rights, the network. A
+ * line with "+" is outside of it, but not of the unit's network. */
+#include "../rest.h"
+#include "owner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* envsync takes no state from a directory that another user owns. */
+static void judge_state(struct es_judge *judge)
+{
+    static const char *const dirs[] = {ES_STATE_RUN, ES_STATE_DISK};
+
+    for (size_t i = 0; i < (es_config_has_disk(judge->config) ? 2 : 1); i++) {
+        char inside[64];
+        const struct es_unit_dir *own;
+
+        snprintf(inside, sizeof inside, "%s/state", dirs[i]);
+        own = es_unit_dir_of(judge, inside);
+        if (own)
+            es_judge_error(judge, own->at,
+                           "%s= gives %s, where envsync keeps its state, to %s; take it out: "
+                           "envsync makes it itself",
+                           own->key, own->path, es_buf_str(&judge->user));
+    }
+}
+
+/* A oneshot's RuntimeDirectory= goes when it ends, and what envsync wrote with it. */
+static int judge_preserve(struct es_judge *judge, struct es_err *err)
+{
+    static const char *const words[] = {"no", "restart", "yes", "true", "on", "1", NULL};
+    int preserve = es_unit_choice(judge->unit, "Service", "RuntimeDirectoryPreserve", words, NULL);
+
+    if (!es_judge_oneshot(judge) || preserve >= 2 ||
+        es_unit_bool(judge->unit, "Service", "RemainAfterExit", false, NULL))
+        return 0;
+    for (size_t i = 0; i < judge->dirs.n; i++) {
+        const struct es_unit_dir *dir = &judge->dirs.items[i];
+        const char *lost = NULL;
+
+        if (strcmp(dir->key, "RuntimeDirectory") != 0)
+            continue;
+        for (size_t j = 0; !lost && j < judge->config->n_outputs; j++) {
+            ES_CLEANUP(es_freep) char *path = NULL;
+            int r = es_judge_path(judge->config->outputs[j].path, &path, err);
+
+            if (r != 0)
+                return r;
+            if (es_path_below(path, dir->path))
+                lost = judge->config->outputs[j].path;
+        }
+        if (!lost && es_path_below(ES_STATE_RUN, dir->path))
+            lost = ES_STATE_RUN;
+        if (lost)
+            es_judge_error(
+                judge, dir->at,
+                "RuntimeDirectory= is removed when the oneshot ends, and %s with it; add "
+                "RuntimeDirectoryPreserve=yes",
+                lost);
+    }
+    return 0;
+}
+
+/* A source that declares the variable reads what systemd hands over. */
+static const struct es_source *reads_credentials(const struct es_config *config)
+{
+    for (size_t i = 0; i < config->n_sources; i++) {
+        const char *const *name = config->sources[i].provider->environment;
+
+        for (; !config->sources[i].optional && name && *name; name++)
+            if (strcmp(*name, "CREDENTIALS_DIRECTORY") == 0)
+                return &config->sources[i];
+    }
+    return NULL;
+}
+
+static void judge_credentials(struct es_judge *judge)
+{
+    const struct es_source *source = reads_credentials(judge->config);
+
+    if (!source ||
+        es_unit_next(judge->unit, "Service",
+                     "LoadCredential|LoadCredentialEncrypted|SetCredential|SetCredentialEncrypted|"
+                     "ImportCredential",
+                     NULL))
+        return;
+    es_judge_error(
+        judge, es_judge_section(judge, "Service"),
+        "source %s reads credentials, and the unit has none; add LoadCredential=", source->name);
+}
+
+/* ---- what it may do ---- */
+
+/* Root's process has the app's groups, so that it may give files to them without a capability. */
+static bool is_apps_group(const struct es_judge *judge, struct es_err *err)
+{
+    ES_CLEANUP(es_unit_items_done) struct es_unit_items groups = {0};
+    const char *group = judge->config->group;
+
+    if (es_unit_list(judge->unit, "Service", "Group|SupplementaryGroups", ES_UNIT_WORDS, &groups,
+                     err) != 0)
+        return false;
+    return es_unit_find(&groups, group) || (groups.n == 0 && es_buf_is(&judge->user, group));
+}
+
+static bool needs_right(const struct es_judge *judge, enum es_right right, struct es_err *err)
+{
+    bool gives_away = false, in_apps = false;
+
+    for (size_t i = 0; i < judge->config->n_outputs; i++) {
+        gives_away |= judge->config->outputs[i].uid != 0;
+        in_apps |= es_unit_dir_of(judge, judge->config->outputs[i].path) != NULL;
+    }
+    switch (right) {
+    case ES_RIGHT_SETUID:
+    case ES_RIGHT_SETGID:
+        return true;
+    case ES_RIGHT_CHOWN:
+        return gives_away || !is_apps_group(judge, err);
+    case ES_RIGHT_FOWNER:
+        return gives_away;
+    case ES_RIGHT_DAC_OVERRIDE:
+        return in_apps;
+    default:
+        return false;
+    }
+}
+
+static int judge_rights(struct es_judge *judge, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf missing = {0};
+    const struct es_unit_setting *by = NULL;
+
+    for (int right = 0; right < ES_RIGHTS; right++) {
+        const struct es_unit_setting *at = es_unit_lacks_right(judge->unit, (enum es_right)right);
+
+        if (!at || !needs_right(judge, (enum es_right)right, err))
+            continue;
+        by = at;
+        if (es_buf_printf(&missing, "%s%s", missing.len ? " " : "", es_right_names[right]) < 0)
+            return es_nomem(err);
+    }
+    if (by)
+        es_judge_error(judge, by,
+                       "CapabilityBoundingSet= takes from envsync what it needs to give files away "
+                       "and to run its worker without privileges; add %s, or start envsync with "
+                       "\"+\"",
+                       es_buf_str(&missing));
+    return 0;
+}
+
+static int judge_process(struct es_judge *judge, struct es_err *err)
+{
+    const struct es_unit_setting *at = NULL;
+
+    if (es_unit_filters_calls(judge->unit, &at) < 0)
+        return es_nomem(err);
+    if (at)
+        es_judge_error(judge, at,
+                       "SystemCallFilter= refuses calls by which envsync gives files their group "
+                       "and its worker gives up root; add SystemCallFilter=@chown @setuid behind "
+                       "it, or start envsync with \"+\"");
+    if (es_unit_bool(judge->unit, "Service", "PrivateUsers", false, &at))
+        es_judge_error(judge, at,
+                       "PrivateUsers= knows no user that envsync's worker could become; remove it, "
+                       "or start envsync with \"+\"");
+    return judge_rights(judge, err);
+}
+
+static int judge_reach(struct es_judge *judge, struct es_err *err)
+{
+    const struct es_unit_setting *at;
+    int r = es_unit_lacks_network(judge->unit, judge->sandboxed, &at, err);
+
+    if (r != 0 || !at)
+        return r;
+    for (size_t i = 0; i < judge->config->n_sources; i++)
+        if (judge->config->sources[i].provider->network) {
+            es_judge_error(judge, at,
+                           "%s= keeps envsync from the network, which source %s asks; run envsync "
+                           "in a unit of its own, which this one requires and comes after",
+                           at->key, judge->config->sources[i].name);
+            break;
+        }
+    return 0;
+}
+
+int es_judge_confinement(struct es_judge *judge, struct es_err *err)
+{
+    const struct es_unit_setting *root =
+        es_unit_next(judge->unit, "Service", "RootDirectory|RootImage", NULL);
+    bool writes = judge->call.task != ES_UNIT_EXEC;
+    int r = judge_reach(judge, err);
+
+    judge_credentials(judge);
+    if (writes)
+        judge_state(judge);
+    if (r == 0 && writes)
+        r = judge_preserve(judge, err);
+    if (r != 0 || !judge->sandboxed)
+        return r;
+    if (root && root->value.len > 0) {
+        es_judge_warning(judge, root,
+                         "%s=: envsync reads and writes inside of it, and what is there cannot be "
+                         "judged from here",
+                         root->key);
+        return 0;
+    }
+    r = es_judge_places(judge, err);
+    return r == 0 && writes && judge->as_root ? judge_process(judge, err) : r;
+}

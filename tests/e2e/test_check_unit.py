@@ -1,0 +1,474 @@
+"""`envsync check --unit`: what it finds in a unit, and what it leaves alone."""
+import os
+import re
+
+import pytest
+
+from conftest import BUILDDIR, GROUP, SRCDIR, in_namespace, table
+
+UNITS = SRCDIR / "tests" / "vectors" / "units"
+
+# The safe layout in which the app's own unit runs envsync.
+SAFE = """[Unit]
+After=network-online.target cloud-config.target
+Wants=network-online.target cloud-config.target
+
+[Service]
+Type=simple
+User=daemon
+RuntimeDirectory=foo/tmp
+EnvironmentFile=-/run/foo/environment
+UnsetEnvironment=LD_PRELOAD
+ExecStartPre=!/usr/bin/envsync -c /etc/envsync/%p.toml
+ExecStart=/srv/foo/bin/foo start
+TimeoutStartSec=90
+Restart=on-failure
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+# The other one: a oneshot writes, and the app requires it.
+ONESHOT = """[Unit]
+After=network-online.target cloud-config.target
+Wants=network-online.target
+
+[Service]
+Type=oneshot
+Group=daemon
+ExecStart=/usr/bin/envsync -c /etc/envsync/%i.toml
+RuntimeDirectory=foo envsync
+RuntimeDirectoryMode=0750
+RuntimeDirectoryPreserve=yes
+StateDirectory=envsync
+ConfigurationDirectory=foo
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+NoNewPrivileges=yes
+SystemCallFilter=@system-service
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictSUIDSGID=yes
+"""
+APP = """[Unit]
+Requires=envsync@foo.service
+After=envsync@foo.service
+
+[Service]
+User=daemon
+EnvironmentFile=/run/foo/environment
+ExecStart=/srv/foo/bin/foo start
+"""
+
+
+class Case:
+    """A configuration that has everything, and a unit to hold beside it."""
+
+    def __init__(self, scratch, envsync):
+        self.scratch, self.envsync = scratch, envsync
+        self.top = {"app": "foo", "group": GROUP, "deadline": "45s"}
+        self.tables = [
+            table("source", type="ssm", name="params", path="/foo/", region="eu-west-1"),
+            table("source", type="s3", bucket="b", mirror=["*.pem"], dir="/etc/foo/certs", region="eu-west-1"),
+            table("source", type="cloud-init", keys={"A": "${region}"}),
+            table("output", path="/run/foo/environment", format="env"),
+            table("output", path="/etc/foo/config.toml", format="toml", from_=["params"]),
+        ]  # fmt: skip
+
+    def check(self, unit=SAFE, name="foo.service", config="foo.toml", **keywords):
+        """Runs the check. Findings as [(level, line, text)]."""
+        top = "".join(f'{key} = "{value}"\n' for key, value in self.top.items())
+        path = self.scratch.config(top + "".join(self.tables), config)
+        unit = self.scratch.write(name, unit)
+        result = self.envsync("check", "-c", path, "--unit", unit, **keywords)
+        pattern = r"envsync: (error|warning): \S*?([^/\s]+):(\d+): (.*)"
+        self.found = [(level, file, int(line), text)
+                      for level, file, line, text in re.findall(pattern, result.err)]  # fmt: skip
+        errors = [found for found in self.found if found[0] == "error"]
+        assert result.rc == (78 if errors else 0), str(result)
+        assert ("foo.toml: fine" in result.err) == (not errors), str(result)
+        return result
+
+    def only(self, level, line, *words, file="foo.service"):
+        """There is one finding, of this level, at the line with this text, with these words."""
+        assert len(self.found) == 1, self.found
+        self.has(level, line, *words, file=file)
+
+    def has(self, level, line, *words, file="foo.service"):
+        text = self.scratch.path(file).read_text().splitlines()
+        hits = [found for found in self.found
+                if found[:2] == (level, file) and text[found[2] - 1] == line
+                and all(word in found[3] for word in words)]  # fmt: skip
+        assert hits, f"{level} {line} {words}: {self.found}"
+
+
+@pytest.fixture
+def case(scratch, envsync):
+    return Case(scratch, envsync)
+
+
+def test_both_safe_layouts_are_fine_without_a_word(case):
+    case.check()
+    assert case.found == []
+    case.check(ONESHOT, "envsync@.service")
+    assert case.found == []
+    case.scratch.write("envsync@.service", ONESHOT)
+    case.check(APP)
+    assert case.found == []
+
+
+def test_the_oneshot_that_is_shipped_is_fine(case):
+    shipped = BUILDDIR / "packaging" / "systemd" / "envsync@.service"
+    case.check(shipped.read_text(), "envsync@.service")
+    assert case.found == []
+
+
+# What is changed in the safe unit, and the one finding that there is then to be: its level, the line
+# that it points at, and words of it.
+ONE = {
+    "no dash": (
+        "EnvironmentFile=-/run", "EnvironmentFile=/run",
+        "error", "EnvironmentFile=/run/foo/environment", "not there yet", "EnvironmentFile=-/run/foo/environment"),
+    "no dash before a glob": (
+        "EnvironmentFile=-/run/foo/environment", "EnvironmentFile=-/run/foo/environment\nEnvironmentFile=/run/*/env*",
+        "error", "EnvironmentFile=/run/*/env*", "not there yet"),
+    "a file in the app's directory": (
+        "RuntimeDirectory=foo/tmp", "RuntimeDirectory=foo",
+        "error", "EnvironmentFile=-/run/foo/environment", "/run/foo is daemon's", "LD_PRELOAD", "/run/foo made by envsync"),
+    "a mirrored file": (
+        "UnsetEnv", "EnvironmentFile=-/etc/foo/certs/env\nUnsetEnv",
+        "error", "EnvironmentFile=-/etc/foo/certs/env", "source s3 mirrors", "LD_PRELOAD"),
+    "nothing but network.target": (
+        "After=network-online.target cloud-config.target\nWants=network-online.target cloud-config.target",
+        "After=network.target cloud-config.target",
+        "error", "After=network.target cloud-config.target", "network.target is reached before", "source params"),
+    "no order": (
+        "After=network-online.target cloud-config.target", "After=cloud-config.target",
+        "error", "[Unit]", "nothing orders the unit after", "After=network-online.target and Wants="),
+    "nothing wants the network": (
+        "Wants=network-online.target cloud-config.target", "Wants=cloud-config.target",
+        "error", "After=network-online.target cloud-config.target", "add Wants=network-online.target"),
+    "no order after cloud-init": (
+        "After=network-online.target cloud-config.target", "After=network-online.target",
+        "error", "[Unit]", "cloud-init", "After=cloud-config.target"),
+    "a cycle": (
+        "cloud-config.target\nWants", "cloud-init.target\nWants",
+        "error", "After=network-online.target cloud-init.target", "ordering cycle", "After=cloud-config.target"),
+    "too short a timeout": (
+        "TimeoutStartSec=90", "TimeoutStartSec=45s", "error", "TimeoutStartSec=45s", "deadline 45s", "TimeoutStartSec=75s"),
+    "TimeoutSec": ("TimeoutStartSec=90", "TimeoutSec=20", "error", "TimeoutSec=20", "TimeoutSec is 20s"),
+    "little time left": ("TimeoutStartSec=90", "TimeoutStartSec=50", "warning", "TimeoutStartSec=50", "10 seconds"),
+    "a deadline in the line": (
+        "%p.toml\n", "%p.toml --deadline 2m\n", "error", "TimeoutStartSec=90", "deadline 120s"),
+    "the line's failure is ignored": (
+        "=!/usr", "=-!/usr", "error", "ExecStartPre=-!/usr/bin/envsync -c /etc/envsync/%p.toml", 'remove the "-"'),
+    "without root": (
+        "=!/usr", "=/usr", "error", "ExecStartPre=/usr/bin/envsync -c /etc/envsync/%p.toml", "runs as daemon", "=!/usr"),
+    "two marks": (
+        "=!/usr", "=!!/usr", "error", "ExecStartPre=!!/usr/bin/envsync -c /etc/envsync/%p.toml", "ambient"),
+    "our codes are success": (
+        "Restart=", "SuccessExitStatus=143 69\nRestart=", "error", "SuccessExitStatus=143 69", "SuccessExitStatus=69"),
+    "our codes by name": (
+        "Restart=", "SuccessExitStatus=TEMPFAIL\nRestart=", "error", "SuccessExitStatus=TEMPFAIL", "success"),
+    "it does not run": (
+        "ExecStartPre=!/usr/bin/envsync -c /etc/envsync/%p.toml\n", "",
+        "error", "[Service]", "does not run envsync", "ExecStartPre=!/usr/bin/envsync -c"),
+    "it runs too late": (
+        "ExecStartPre=!", "ExecStartPost=!",
+        "error", "ExecStartPost=!/usr/bin/envsync -c /etc/envsync/%p.toml", "make it ExecStartPre="),
+    "it is passed over": (
+        "ExecStartPre=!", "ExecCondition=!",
+        "error", "ExecCondition=!/usr/bin/envsync -c /etc/envsync/%p.toml", "in silence"),
+    "a dry run": (
+        "%p.toml\n", "%p.toml --dry-run\n",
+        "error", "ExecStartPre=!/usr/bin/envsync -c /etc/envsync/%p.toml --dry-run", "writes nothing"),
+    "another configuration": (
+        "%p.toml\n", "bar.toml\n",
+        "warning", "ExecStartPre=!/usr/bin/envsync -c /etc/envsync/bar.toml", "runs envsync with /etc/envsync/bar.toml"),
+    "read-only": (
+        "Restart=", "ProtectSystem=strict\nReadWritePaths=/run/foo /etc/foo\nRestart=",
+        "error", "ProtectSystem=strict", "/run/envsync /var/lib/envsync", "ReadWritePaths="),
+    "read-only /etc": (
+        "Restart=", "ProtectSystem=full\nRestart=", "error", "ProtectSystem=full", "/etc/foo /etc/foo/certs", "+"),
+    "a file as a mount": (
+        "Restart=", "ReadWritePaths=/run/foo/environment\nRestart=",
+        "error", "ReadWritePaths=/run/foo/environment", "cannot replace", "name the directory: /run/foo"),
+    "a place of its own": (
+        "Restart=", "TemporaryFileSystem=/etc/foo\nRestart=", "error", "TemporaryFileSystem=/etc/foo", "/etc/foo"),
+    "hidden configuration": (
+        "Restart=", "InaccessiblePaths=/etc/envsync\nRestart=",
+        "error", "InaccessiblePaths=/etc/envsync", "/etc/envsync/foo.toml"),
+    "hidden source": (
+        "Restart=", "InaccessiblePaths=/run/cloud-init\nRestart=",
+        "error", "InaccessiblePaths=/run/cloud-init", "source cloud-init"),
+    "no capabilities": (
+        "Restart=", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\nRestart=",
+        "error", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "CAP_SETGID CAP_SETUID"),
+    "no system calls": (
+        "Restart=", "SystemCallFilter=@system-service\nSystemCallFilter=~@privileged\nRestart=",
+        "error", "SystemCallFilter=~@privileged", "@chown @setuid"),
+    "no users": ("Restart=", "PrivateUsers=yes\nRestart=", "error", "PrivateUsers=yes", "worker"),
+    "no network": ("Restart=", "PrivateNetwork=yes\nRestart=", "error", "PrivateNetwork=yes", "source params"),
+    "no families": (
+        "Restart=", "RestrictAddressFamilies=AF_UNIX\nRestart=",
+        "error", "RestrictAddressFamilies=AF_UNIX", "source params"),
+    "another root": ("Restart=", "RootDirectory=/srv/root\nRestart=", "warning", "RootDirectory=/srv/root", "cannot be judged"),
+    "state that is given away": (
+        "RuntimeDirectory=foo/tmp", "RuntimeDirectory=foo/tmp envsync",
+        "error", "RuntimeDirectory=foo/tmp envsync", "keeps its state", "daemon"),
+    "no second lock": (
+        "UnsetEnvironment=LD_PRELOAD\n", "",
+        "warning", "ExecStartPre=!/usr/bin/envsync -c /etc/envsync/%p.toml", "UnsetEnvironment=LD_PRELOAD"),
+    "nobody reads it": (
+        "EnvironmentFile=-/run/foo/environment\nUnsetEnvironment=LD_PRELOAD\n", "",
+        "warning", "[Service]", "nothing in the unit reads /run/foo/environment"),
+    "other outputs in the app's directory": (
+        "RuntimeDirectory=foo/tmp", "ConfigurationDirectory=foo",
+        "warning", "ConfigurationDirectory=foo", "/etc/foo/config.toml"),
+    "a wrong section": (
+        "[Unit]\n", "[Unit]\nUser=daemon\n", "warning", "User=daemon", "in [Unit]; move it to [Service]"),
+    "a misspelt header": (
+        "[Install]\nWantedBy=multi-user.target", "[Instal]\nWantedBy=multi-user.target",
+        "warning", "[Instal]", "no such section"),
+    "a wrong option": (
+        "%p.toml\n", "%p.toml --depth\nExecStartPre=!/usr/bin/envsync -c /etc/envsync/%p.toml\n",
+        "error", "ExecStartPre=!/usr/bin/envsync -c /etc/envsync/%p.toml --depth", "unknown option --depth"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_one_mistake_is_one_finding_where_it_is(case, name):
+    old, new, level, line, *words = ONE[name]
+    assert SAFE.count(old) >= 1
+    case.check(SAFE.replace(old, new, 1))
+    case.only(level, line, *words)
+
+
+# Changes that look like mistakes and are none.
+FINE = {
+    "a dash, and another file without": ("EnvironmentFile=-/run", "EnvironmentFile=/etc/default/foo\nEnvironmentFile=-/run"),
+    "plus": ("=!/usr", "=+/usr"),
+    "plus in a sandbox": (
+        "=!/usr", "=+/usr", "Restart=", "ProtectSystem=strict\nPrivateUsers=yes\nCapabilityBoundingSet=\nRestart="),
+    "root's own unit": ("User=daemon\n", "", "=!/usr", "=/usr"),
+    "the default timeout": ("TimeoutStartSec=90\n", ""),
+    "no timeout": ("TimeoutStartSec=90", "TimeoutStartSec=infinity"),
+    "none by zero": ("TimeoutStartSec=90", "TimeoutStartSec=0"),
+    "a later timeout": ("TimeoutStartSec=90", "TimeoutStartSec=5\nTimeoutStartSec=2min"),
+    "networkd": ("network-online.target", "systemd-networkd-wait-online.service"),
+    "orders that an empty line leaves": ("Wants=", "After=\nWants="),
+    "strict with paths": (
+        "Restart=", "ProtectSystem=strict\nReadWritePaths=/run/foo -/etc/foo /run/envsync /var/lib/envsync\nRestart="),
+    "full with paths": ("Restart=", "ProtectSystem=full\nReadWritePaths=/etc/foo\nRestart="),
+    "hardened": (
+        "Restart=", "NoNewPrivileges=yes\nProtectHome=yes\nPrivateTmp=yes\nPrivateDevices=yes\nRestrictSUIDSGID=yes\n"
+        "MemoryDenyWriteExecute=yes\nSystemCallFilter=@system-service\nRestart="),
+    "capabilities that are enough": (
+        "Restart=", "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_CHOWN\nRestart="),
+    "a reset": ("ExecStartPre=!", "ExecStartPre=-/usr/bin/envsync\nExecStartPre=\nExecStartPre=!"),
+    "an allocator": ("UnsetEnvironment=LD_PRELOAD", "Environment=LD_PRELOAD=/usr/lib/libjemalloc.so.2"),
+    "a shell": ("=!/usr/bin/envsync -c /etc/envsync/%p.toml", "=!/bin/sh -c 'exec envsync -c /etc/envsync/foo.toml'"),
+    "a variable": ("=!/usr/bin/envsync -c /etc/envsync/%p.toml", "=!/usr/bin/envsync -c ${CONFIG}"),
+    "sections of others": ("[Install]", "[X-Tool]\nUser=nobody\n[Install]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_is_no_mistake_is_no_finding(case, name):
+    unit = SAFE
+    for old, new in zip(FINE[name][::2], FINE[name][1::2]):
+        assert old in unit
+        unit = unit.replace(old, new)
+    case.check(unit)
+    assert case.found == []
+
+
+def test_the_oneshot_of_the_other_layout_is_judged_with_the_app(case):
+    def judge(oneshot=ONESHOT, app=APP):
+        case.scratch.write("envsync@.service", oneshot)
+        case.check(app)
+
+    judge(ONESHOT.replace("RuntimeDirectoryPreserve=yes\n", ""))
+    assert len(case.found) == 2  # the outputs, and the state
+    case.has("error", "RuntimeDirectory=foo envsync", "RuntimeDirectoryPreserve=yes", file="envsync@.service")
+    judge(ONESHOT.replace("Type=oneshot\n", ""))
+    case.only("error", "ExecStart=/usr/bin/envsync -c /etc/envsync/%i.toml", "Type=oneshot", file="envsync@.service")
+    judge(ONESHOT.replace("Type=oneshot\n", "Type=oneshot\nRemainAfterExit=yes\n"))
+    case.only("warning", "RemainAfterExit=yes", "restart of the app", file="envsync@.service")
+    judge(app=APP.replace("Requires=", "Wants="))
+    case.only("error", "Wants=envsync@foo.service", "Requires=envsync@foo.service")
+    judge(app=APP.replace("After=envsync@foo.service\n", ""))
+    case.only("error", "Requires=envsync@foo.service", "After=envsync@foo.service")
+    judge(app=APP.replace("EnvironmentFile=/run/foo/environment\n", ""))
+    case.only("warning", "[Service]", "add EnvironmentFile=/run/foo/environment")
+    judge(app=APP.replace("[Service]", "[Service]\nRuntimeDirectory=foo"))
+    assert all(level == "warning" for level, *_ in case.found)
+
+
+def test_drop_ins_beside_the_file_count(case):
+    case.scratch.write("foo.service.d/10-more.conf", "[Service]\nEnvironmentFile=/run/foo/environment\n")
+    case.check()
+    assert [(level, file, line) for level, file, line, _ in case.found] == [("error", "10-more.conf", 2)]
+    case.scratch.write("foo.service.d/20-mend.conf",
+                       "[Service]\nEnvironmentFile=\nEnvironmentFile=-/run/foo/environment\n")  # fmt: skip
+    case.check()
+    assert case.found == []
+
+
+def test_a_directory_that_somebody_else_owns_on_this_host_opens_root(case, as_root):
+    folder = case.scratch.path("given/x").parent
+    folder.chmod(0o755)
+    unit = SAFE.replace("UnsetEnv", f"EnvironmentFile=-{folder}/env\nUnsetEnv")
+    case.check(unit)
+    assert case.found == []
+    os.chown(folder, 1, 1)
+    case.check(unit)
+    case.only("error", f"EnvironmentFile=-{folder}/env", f"{folder} belongs to daemon", "LD_PRELOAD")
+    os.chown(folder, 0, 0)
+    folder.chmod(0o777)
+    case.check(unit)
+    case.only("error", f"EnvironmentFile=-{folder}/env", f"everyone may write {folder}")
+    # Without a line of root's there is nothing to gain.
+    case.tables = case.tables[:1]
+    case.scratch.write("envsync@.service", ONESHOT)
+    case.check(APP.replace("EnvironmentFile=/run/foo/environment", f"EnvironmentFile=-{folder}/env"))
+    assert case.found == []
+
+
+def test_the_app_must_be_able_to_read_the_other_outputs(case):
+    case.top["group"] = "adm"
+    case.check()
+    case.only("warning", "User=daemon", "daemon may not read /etc/foo/config.toml", "group")
+    case.check(SAFE.replace("User=daemon", "User=daemon\nSupplementaryGroups=adm"))
+    assert case.found == []
+
+
+def test_exec_needs_the_network_and_no_root(case):
+    unit = re.sub("(?m)^(ExecStart.*|EnvironmentFile.*|Unset.*)\n", "", SAFE).replace(
+        "[Install]", "ExecStart=/usr/bin/envsync exec -c /etc/envsync/foo.toml -- /srv/foo/bin/foo\n[Install]")  # fmt: skip
+    case.check(unit)
+    assert case.found == []
+    case.check(unit.replace("After=network-online.target", "After=network.target"))
+    case.only("error", "After=network.target cloud-config.target", "source params")
+
+
+def test_without_sources_of_aws_no_network_is_asked_for(case):
+    case.tables = [table("source", type="file", path="/etc/foo/a.env"),
+                   table("output", path="/run/foo/environment", format="env")]  # fmt: skip
+    case.check(re.sub("(?m)^(After|Wants)=.*\n", "", SAFE))
+    assert case.found == []
+
+
+def test_credentials_need_a_unit_that_has_some(case):
+    case.tables.insert(0, table("source", type="credentials"))
+    case.check()
+    case.only("error", "[Service]", "source credentials", "LoadCredential=")
+    case.check(SAFE.replace("Restart=", "LoadCredential=a:/etc/a\nRestart="))
+    assert case.found == []
+
+
+def test_variables_come_from_the_unit(case):
+    case.tables.insert(0, 'env = ["BUCKET"]\n')
+    case.tables = [text.replace('bucket = "b"', 'bucket = "${BUCKET}"') for text in case.tables]
+    assert "${BUCKET} is set nowhere" in case.check().err
+    case.check(SAFE.replace("User=", "Environment=BUCKET=b\nUser="))
+    assert case.found == []
+    file = case.scratch.write("boot.env", "BUCKET=c\n")
+    case.check(SAFE.replace("User=", f"EnvironmentFile=-{file}\nUser="))
+    assert case.found == []
+    case.check(env={"BUCKET": "b"})
+    case.only("warning", "[Service]", "does not set BUCKET", "your own environment")
+    case.check(SAFE.replace("User=", "PassEnvironment=BUCKET\nUser="), env={"BUCKET": "b"})
+    assert case.found == []
+
+
+def test_no_value_of_the_unit_is_ever_shown(case):
+    secret = "s3cr3t-canary"
+    unit = SAFE.replace("User=", f"Environment=A={secret} 'B={secret}'\nExecStartPre=-/bin/{secret}\nUser=")
+    result = case.check("Unit]\n" + unit.replace("=-/run", "=/run").replace("TimeoutStartSec=90", "TimeoutStartSec=1"))
+    assert case.found and secret not in result.err + result.out
+
+
+def test_without_c_the_configuration_is_the_one_that_the_unit_names(case):
+    case.check()
+    config = case.scratch.path("foo.toml")
+    unit = case.scratch.write("foo.service", SAFE.replace("/etc/envsync/%p.toml", str(config)))
+    result = case.envsync.ok("check", "--unit", unit)
+    assert f"{config}: fine" in result.err and "foo.service: fine (1 file)" in result.err
+    result = case.envsync("check", "--unit", "./foo.service", cwd=case.scratch.folder)
+    assert result.rc == 0
+
+
+def test_a_name_is_looked_for_where_systemd_looks(case, as_root):
+    case.check()
+    config, unit = case.scratch.path("foo.toml"), case.scratch.path("foo.service")
+    script = """mkdir -p /run/systemd/system/foo.service.d
+        cp "$2" /run/systemd/system/; printf '[Service]\\nUser=nobody\\n' >/run/systemd/system/foo.service.d/a.conf
+        "$3" check -c "$1" --unit foo; "$3" check -c "$1" --unit foo.service; "$3" check -c "$1" --unit bar"""
+    done = in_namespace(script, config, unit, case.envsync.program)
+    assert done.stderr.count("foo.service: fine (2 files)") == 2
+    assert "there is no unit bar.service on this host" in done.stderr and done.returncode == 78
+
+
+@pytest.mark.parametrize("name", ["foo.socket", "foo.timer", "foo.service.d/a.conf"])
+def test_what_is_no_service_is_a_wrong_command_line(case, name):
+    case.check()
+    path = case.scratch.write(name, "[Unit]\n")
+    result = case.envsync("check", "-c", case.scratch.path("foo.toml"), "--unit", path)
+    assert result.rc == 64 and "name the" in result.err
+
+
+def test_a_unit_that_systemd_would_not_load_is_told_with_its_line(case):
+    case.check()
+    path = case.scratch.write("foo.service", "[Unit]\n[Service\n")
+    result = case.envsync("check", "-c", case.scratch.path("foo.toml"), "--unit", path)
+    assert result.rc == 78 and f"{path}:2: " in result.err
+
+
+# ---- units of others: tests/vectors/units ----
+
+OTHERS = {
+    "haikuter": [
+        ("error", "[Service]", "haikuter.service does not run envsync"),
+        ("error", "[Unit]", "After=network-online.target and Wants=network-online.target"),
+        ("warning", "[Service]", "nothing in the unit reads /run/haikuter/environment"),
+    ],
+    "my_phoenix_app": [
+        ("error", "[Service]", "does not run envsync"),
+        ("error", "After=network.target", "network.target is reached before the network is up"),
+        ("error", "EnvironmentFile=/etc/default/my_phoenix_app.env", "write EnvironmentFile=-/etc/default"),
+        ("warning", "[Service]", "UnsetEnvironment=LD_PRELOAD"),
+    ],
+    "foo-bar": [
+        ("error", "[Service]", "does not run envsync"),
+        ("error", "After=local-fs.target network.target cloud-init.target", "network.target is reached before"),
+        ("error", "After=local-fs.target network.target cloud-init.target", "ordering cycle"),
+        ("error", "EnvironmentFile=-/etc/foo-bar/environment", "is foo-bar's, by ConfigurationDirectory="),
+        ("error", "EnvironmentFile=-/run/foo-bar/environment", "is foo-bar's, by RuntimeDirectory="),
+        ("warning", "ExecStartPre=!/srv/foo-bar/bin/deploy-sync-config-s3", "UnsetEnvironment=LD_PRELOAD"),
+    ],
+    "puma": [
+        ("error", "[Service]", "does not run envsync"),
+        ("error", "After=network.target", "network.target is reached before the network is up"),
+        ("warning", "[Service]", "nothing in the unit reads /run/puma/environment"),
+    ],
+}  # fmt: skip
+OTHERS["foo-bar-paranoia"] = [*OTHERS["foo-bar"], ("error", "PrivateUsers=yes", "worker")]
+OTHERS["puma-forking"] = [
+    ("warning", "Unit]", "down to line 6", "is a header misspelt?"),
+    *OTHERS["puma"][:1],
+    ("error", "Unit]", "nothing orders the unit after it"),
+    *OTHERS["puma"][2:],
+]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_units_of_others_are_told_what_they_lack(case, name):
+    app = name.replace("-paranoia", "").replace("-forking", "")
+    path = f"/etc/default/{app}.env" if app == "my_phoenix_app" else f"/run/{app}/environment"
+    case.top["app"] = app
+    case.tables = [case.tables[0], table("output", path=path, format="env")]
+    case.check((UNITS / f"{name}.service").read_text(), f"{name}.service", f"{app}.toml")
+    for level, line, *words in OTHERS[name]:
+        case.has(level, line, *words, file=f"{name}.service")
+    assert len(case.found) == len(OTHERS[name]), case.found
