@@ -26,7 +26,7 @@ struct es_args {
     const char *config;
     bool dry_run, exit_code, fresh, release, json, fetch, credentials, quiet, verbose;
     const char *root;
-    const char *unit;
+    const char *unit; /* of check and init */
     int64_t deadline; /* milliseconds, 0: as configured */
     char **rest;      /* what is no option */
     int n_rest;
@@ -67,6 +67,7 @@ extern const struct es_command es_command_explain;
 extern const struct es_command es_command_status;
 extern const struct es_command es_command_rollback;
 extern const struct es_command es_command_exec;
+extern const struct es_command es_command_init;
 extern const struct es_command es_command_providers;
 extern const struct es_command es_command_help;
 extern const struct es_command *const es_commands[]; /* ends with NULL */

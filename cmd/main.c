@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 const struct es_command *const es_commands[] = {
-    &es_command_sync,      &es_command_check,    &es_command_explain,
-    &es_command_status,    &es_command_rollback, &es_command_exec,
-    &es_command_providers, &es_command_help,     NULL,
+    &es_command_sync,     &es_command_check,
+    &es_command_explain,  &es_command_status,
+    &es_command_rollback, &es_command_exec,
+    &es_command_init,     &es_command_providers,
+    &es_command_help,     NULL,
 };
 
 const struct es_command *es_command_by_name(const char *name)

@@ -49,7 +49,7 @@ _envsync_exec() {
 _envsync() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     local program=${COMP_WORDS[0]} command='' word i
-    local commands='sync check explain status rollback exec providers help'
+    local commands='sync check explain status rollback exec init providers help'
     local all='-c --config -q --quiet -v --verbose --help'
     COMPREPLY=()
 
@@ -107,6 +107,7 @@ _envsync() {
         status) _envsync_offer "$all --json --root" ;;
         rollback) _envsync_offer "$all --root --deadline" ;;
         exec) _envsync_exec ;;
+        init) _envsync_offer "$all --unit" ;;
         providers)
             _envsync_offer "$("$program" providers 2>/dev/null | while read -r word _; do
                 printf '%s\n' "$word"

@@ -67,6 +67,7 @@ complete -c envsync -n $first -a explain -d 'tell which source gives a key, and 
 complete -c envsync -n $first -a status -d 'tell about the last set: age, sources, stale or held'
 complete -c envsync -n $first -a rollback -d 'publish the previous set and hold it'
 complete -c envsync -n $first -a exec -d 'run a command with the merged environment'
+complete -c envsync -n $first -a init -d 'write a first configuration and the unit\'s drop-in'
 complete -c envsync -n $first -a providers -d 'list the providers, or the options of one'
 complete -c envsync -n $first -a help -d 'this help, or that of a command'
 complete -c envsync -n $first -l version -d 'print the version'
@@ -74,7 +75,7 @@ complete -c envsync -n $first -l version -d 'print the version'
 complete -c envsync -l help -d help
 complete -c envsync -s q -l quiet -d 'warnings and errors only'
 complete -c envsync -s v -l verbose -d more
-complete -c envsync -n '__envsync_command_is none sync check explain status rollback exec' -s c -l config -x \
+complete -c envsync -n '__envsync_command_is none sync check explain status rollback exec init' -s c -l config -x \
     -a '(__envsync_configurations)' -d 'the configuration'
 
 complete -c envsync -n $runs -l dry-run -d 'tell what would change, write nothing'
@@ -89,10 +90,10 @@ complete -c envsync -n '__envsync_command_is none sync check explain rollback ex
     -d 'bound the whole run'
 complete -c envsync -n '__envsync_command_is none check' -l credentials \
     -d 'tell how the AWS sources would authenticate'
-complete -c envsync -n '__envsync_command_is none check' -l unit -x -a '(__envsync_units)' \
+complete -c envsync -n '__envsync_command_is none check init' -l unit -x -a '(__envsync_units)' \
     -d 'the systemd unit that runs envsync, a file or a name'
 complete -c envsync -n '__envsync_command_is none explain' -l fetch -d 'explain from the sources, not from the last set'
 
 complete -c envsync -n '__envsync_command_is exec' -a '(__envsync_behind_dashes)'
 complete -c envsync -n '__envsync_command_is providers' -a '(__envsync_providers)'
-complete -c envsync -n '__envsync_command_is help' -a 'sync check explain status rollback exec providers help'
+complete -c envsync -n '__envsync_command_is help' -a 'sync check explain status rollback exec init providers help'
