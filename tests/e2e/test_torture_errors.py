@@ -64,7 +64,7 @@ def test_what_cannot_be_written_is_73(torture, phase):
     calls = torture.calls(torture.fresh(start), *arguments)
     hit = [call for call in from_main(calls) if writes(call)]
     assert len(hit) > 20
-    for i, call in enumerate(hit[::SHARE] if SHARE else evenly(hit, 12)):
+    for i, call in enumerate(hit[::SHARE] if SHARE else evenly(hit, 8)):
         for error in ERRORS if SHARE == 1 else [ERRORS[i % len(ERRORS)]]:
             retried = error == "EINTR" and call.name == "write"
             code = fail(torture, phase, calls, call, error)
@@ -77,7 +77,7 @@ def test_any_call_may_fail(torture, phase):
     start, arguments, _ = PHASES[phase]
     calls = torture.calls(torture.fresh(start), *arguments)
     rest = [call for call in from_main(calls) if not writes(call)]
-    chosen = rest[::SHARE] if SHARE else evenly(rest, 6)
+    chosen = rest[::SHARE] if SHARE else evenly(rest, 4)
     for i, call in enumerate(chosen):
         for error in ERRORS if SHARE == 1 else [ERRORS[i % len(ERRORS)]]:
             fail(torture, phase, calls, call, error)
@@ -96,7 +96,7 @@ def test_a_write_that_takes_half_of_it_goes_on(torture, phase):
     start, arguments, ends = PHASES[phase]
     calls = [call for call in torture.calls(torture.fresh(start), *arguments)
              if call.name in ("write", "read", "pread64") and call.number > 2]  # fmt: skip
-    for call in calls[::SHARE] if SHARE else evenly(calls, 8):
+    for call in calls[::SHARE] if SHARE else evenly(calls, 4):
         root = torture.fresh(start)
         done = torture.trip(root, call, "short", *arguments)
         if torture.hit:

@@ -14,7 +14,7 @@ def test_killed_at_any_call_of_any_process(torture, phase):
     start, arguments, ends = PHASES[phase]
     calls = torture.calls(torture.fresh(start), *arguments)
     hit = 0
-    chosen = points(calls, 4 if torture.gateway else 8)
+    chosen = points(calls, 3 if torture.gateway else 6)
     for call in chosen:
         root = torture.fresh(start)
         done = torture.trip(root, call, "kill", *arguments)

@@ -127,5 +127,5 @@ def test_any_allocation_may_fail(request, kind, which, start):
     count, _ = scarce.counted(which)
     assert count > 100
     numbers = range(1, count + 1)
-    hit = [run_out(scarce, which, n, start) for n in (numbers[::SHARE] if SHARE else evenly(numbers, 6))]
+    hit = [run_out(scarce, which, n, start) for n in (numbers[::SHARE] if SHARE else evenly(numbers, 4))]
     assert sum(hit) > 0.9 * len(hit)
