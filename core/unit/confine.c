@@ -160,8 +160,8 @@ static int judge_process(struct es_judge *judge, struct es_err *err)
     if (at)
         es_judge_error(judge, at,
                        "SystemCallFilter= refuses calls by which envsync gives files their group "
-                       "and its worker gives up root; add SystemCallFilter=@chown @setuid behind "
-                       "it, or start envsync with \"+\"");
+                       "and its worker gives up root; add SystemCallFilter=@chown @setuid capset "
+                       "behind it, or start envsync with \"+\"");
     if (es_unit_bool(judge->unit, "Service", "PrivateUsers", false, &at))
         es_judge_error(judge, at,
                        "PrivateUsers= knows no user that envsync's worker could become; remove it, "

@@ -51,32 +51,37 @@ const struct es_unit_setting *es_unit_lacks_right(const struct es_unit *unit, en
     return lacks;
 }
 
-struct calls {
-    const struct es_unit_setting *chown, *setuid; /* who refuses them */
+/* Calls without which envsync cannot work as root, and their groups. */
+static const char *const calls_needed[][5] = {
+    {"@chown", "chown", "fchown", "fchownat", NULL},
+    {"@setuid", "setgroups", "setresgid", "setresuid", NULL},
+    {"capset", NULL},
 };
+enum { CALLS = sizeof calls_needed / sizeof *calls_needed };
 
-/* One word of SystemCallFilter=: "@group", "call" or "call:ERRNO". */
-static void judge_call(struct calls *calls, const char *word, const struct es_unit_setting *by)
+/* One word of SystemCallFilter=: "@group", "call" or "call:ERRNO". `by` refuses it, NULL: it is
+ * allowed. */
+static void judge_call(const struct es_unit_setting *refused[CALLS], const char *word,
+                       const struct es_unit_setting *by)
 {
-    static const char *const chown[] = {"@chown", "chown", "fchown", "fchownat", NULL};
-    static const char *const setuid[] = {"@setuid", "setgroups", "setresgid", "setresuid", NULL};
     size_t n = strcspn(word, ":");
+    bool all = is_word(word, n, "@privileged") || (!by && is_word(word, n, "@system-service"));
 
-    if (is_word(word, n, "@privileged") || (!by && is_word(word, n, "@system-service")))
-        *calls = (struct calls){by, by};
-    for (size_t i = 0; chown[i]; i++)
-        if (is_word(word, n, chown[i]))
-            calls->chown = by;
-    for (size_t i = 0; setuid[i]; i++)
-        if (is_word(word, n, setuid[i]))
-            calls->setuid = by;
+    for (size_t i = 0; i < CALLS; i++) {
+        bool named = all;
+
+        for (size_t j = 0; !named && calls_needed[i][j]; j++)
+            named = is_word(word, n, calls_needed[i][j]);
+        if (named)
+            refused[i] = by;
+    }
 }
 
 int es_unit_filters_calls(const struct es_unit *unit, const struct es_unit_setting **ret)
 {
     ES_CLEANUP(es_buf_done) struct es_buf word = {0};
     const struct es_unit_setting *s = NULL;
-    struct calls calls = {0};
+    const struct es_unit_setting *refused[CALLS] = {0};
 
     while ((s = es_unit_next(unit, "Service", "SystemCallFilter", s))) {
         const char *p = es_buf_str(&s->value);
@@ -84,14 +89,17 @@ int es_unit_filters_calls(const struct es_unit *unit, const struct es_unit_setti
         int r;
 
         if (*p == '\0')
-            calls = (struct calls){0};
+            memset(refused, 0, sizeof refused);
         p += invert;
         while ((r = es_unit_word(&p, &word)) > 0)
-            judge_call(&calls, es_buf_str(&word), invert ? s : NULL);
+            judge_call(refused, es_buf_str(&word), invert ? s : NULL);
         if (r == -ENOMEM)
             return -ENOMEM;
     }
-    *ret = calls.setuid ? calls.setuid : calls.chown;
+    *ret = NULL;
+    for (size_t i = 0; i < CALLS; i++)
+        if (refused[i])
+            *ret = refused[i];
     return 0;
 }
 

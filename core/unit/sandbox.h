@@ -59,7 +59,7 @@ enum es_right {
 extern const char *const es_right_names[ES_RIGHTS]; /* "CAP_CHOWN" */
 const struct es_unit_setting *es_unit_lacks_right(const struct es_unit *unit, enum es_right right);
 
-/* The setting of SystemCallFilter= that refuses chown() or setresuid() and their like. 0, or
+/* The setting of SystemCallFilter= that refuses chown(), setresuid(), capset() or their like. 0, or
  * -ENOMEM. */
 int es_unit_filters_calls(const struct es_unit *unit, const struct es_unit_setting **ret);
 

@@ -206,7 +206,7 @@ ONE = {
         "error", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "CAP_SETGID CAP_SETUID"),
     "no system calls": (
         "Restart=", "SystemCallFilter=@system-service\nSystemCallFilter=~@privileged\nRestart=",
-        "error", "SystemCallFilter=~@privileged", "@chown @setuid"),
+        "error", "SystemCallFilter=~@privileged", "@chown @setuid capset"),
     "no users": ("Restart=", "PrivateUsers=yes\nRestart=", "error", "PrivateUsers=yes", "worker"),
     "no network": ("Restart=", "PrivateNetwork=yes\nRestart=", "error", "PrivateNetwork=yes", "source params"),
     "no families": (

@@ -122,7 +122,9 @@ static void system_calls_that_are_refused_are_found(void **state)
     assert_filtered(CALLS "@system-service\n" CALLS "~@privileged @resources", true);
     assert_filtered(CALLS "~@setuid:EPERM", true);
     assert_filtered(CALLS "~@mount", false);
-    assert_filtered(CALLS "@system-service\n" CALLS "~@privileged\n" CALLS "@chown @setuid", false);
+    assert_filtered(CALLS "@system-service\n" CALLS "~@privileged\n" CALLS "@chown @setuid capset",
+                    false);
+    assert_filtered(CALLS "@system-service\n" CALLS "~@privileged\n" CALLS "@chown @setuid", true);
     assert_filtered(CALLS "@system-service\n" CALLS "~@privileged\n" CALLS "@chown", true);
     assert_filtered(CALLS "~@privileged\n" CALLS, false);
 }
