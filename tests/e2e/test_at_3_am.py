@@ -115,6 +115,6 @@ def test_every_command_of_the_operations_page_works_in_its_order(machine):
     machine.run("systemctl", "restart", "foo.service")
     steps = follow(machine, "docs/operations.md", env=KEYS)
     assert len(steps) >= 8
-    assert "enabled" in machine.run("systemctl", "is-enabled", "foo-refresh.timer").stdout.decode()
+    assert "enabled" in machine.run("systemctl", "is-enabled", "envsync@foo.timer").stdout.decode()
     # The last one starts anew.
     assert "last success" in machine.run("envsync", "status", "-c", "/etc/envsync/foo.toml").stdout.decode()
