@@ -39,10 +39,10 @@ static int walk_to(const struct es_config *config, const char *root, uint32_t nu
     return es_walk_to(&walk, path, ret, err);
 }
 
-int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t number, bool dry,
+int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t source, bool dry,
                      const char *path, struct es_place *ret, struct es_err *err)
 {
-    return walk_to(config, root, number, (struct es_walk){.dry = dry}, path, ret, err);
+    return walk_to(config, root, source, (struct es_walk){.dry = dry}, path, ret, err);
 }
 
 bool es_mirrored_right_owner(const struct stat *st, const struct es_owner *owner)

@@ -189,7 +189,7 @@ int es_store_read(const struct es_store *store, const char *id, enum es_half hal
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     int dir = store->halves[half].dir;
     char path[ES_SET_ID + 64];
-    int64_t ms;
+    int64_t ms = 0;
     int r;
 
     if (half == ES_HALF_RUN && strcmp(id, store->unsealed.id) == 0)
