@@ -278,14 +278,18 @@ static int commit(struct es_run *run, const struct es_run_options *options, stru
                   const struct es_buf *texts, struct es_err *err)
 {
     struct es_store *store = &run->memory.store;
-    bool forget = leaves_disk(run) ||
-                  (store->usable && es_config_is_stricter(&run->config, &store->set.configured));
-    int r;
+    bool forget = false;
+    int r = 0;
 
-    if (leaves_disk(run))
+    if (leaves_disk(run)) {
         es_store_leave_disk(store, &run->config);
-    r = es_store_begin(store, err);
-
+        forget = true;
+    } else if (store->usable) {
+        r = es_config_is_stricter(&run->config, &store->set.configured, err);
+        forget = r > 0;
+    }
+    if (r >= 0)
+        r = es_store_begin(store, err);
     if (r == 0)
         r = seal(run, m, texts, options->deadline, err);
     if (r < 0) {

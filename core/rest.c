@@ -56,14 +56,18 @@ static const struct es_value *at_rest_of(const struct es_value *root)
     return table && table->type == ES_TABLE ? es_table_get(table, "at_rest") : NULL;
 }
 
-bool es_config_is_stricter(const struct es_config *config, const struct es_buf *configured)
+int es_config_is_stricter(const struct es_config *config, const struct es_buf *configured,
+                          struct es_err *err)
 {
     ES_CLEANUP(es_value_done) struct es_value root = {0};
     struct es_cursor in = {.p = es_buf_str(configured), .left = configured->len};
     const struct es_value *before;
+    int r = es_get_value(&in, &root);
 
-    if (es_get_value(&in, &root) < 0 || root.type != ES_TABLE)
-        return true;
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    if (r < 0 || root.type != ES_TABLE)
+        return 1;
     before = at_rest_of(&root);
     return before && before->type == ES_STRING &&
            degree_of(config->last_good.at_rest) < degree_of(es_buf_str(&before->text));

@@ -14,9 +14,10 @@ bool es_output_rests(const struct es_config *config, const struct es_output *out
 /* Is what may not rest on disk to be sealed there? */
 bool es_config_seals(const struct es_config *config);
 
-/* Is less allowed to rest on disk than an earlier configuration did allow, as the manifest has it?
- */
-bool es_config_is_stricter(const struct es_config *config, const struct es_buf *configured);
+/* 1 where less may rest on disk than an earlier configuration allowed, as a manifest has it; 0, or
+ * no memory. */
+int es_config_is_stricter(const struct es_config *config, const struct es_buf *configured,
+                          struct es_err *err);
 
 /* ES_CONFIG where this host lacks what at_rest needs. */
 int es_config_check_rest(const struct es_config *config, struct es_err *err);

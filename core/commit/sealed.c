@@ -230,17 +230,24 @@ bool es_sealed_is_there(const struct es_store *store)
 }
 
 /* Has a set that may be used here a sealed copy, and an earlier boot taken what that is of? */
-static bool to_be_opened(const struct es_store *store, const struct es_config *config,
-                         const char *id)
+static int to_be_opened(const struct es_store *store, const struct es_config *config,
+                        const char *id, struct es_err *err)
 {
     ES_CLEANUP(es_manifest_done) struct es_manifest set = {0}, now = {0};
-    struct es_err ignored;
+    struct es_err why;
+    int r;
 
-    return store->usable && id[0] && !has(store, id, ES_HALF_RUN, ".") &&
-           has(store, id, ES_HALF_DISK, file_name) &&
-           es_store_manifest(store, id, &set, &ignored) == 0 &&
-           es_manifest_bind(&now, config, &ignored) == 0 && es_manifest_has_run_half(&set) &&
-           es_buf_equal(&set.machine_id, &now.machine_id) &&
+    if (!store->usable || !id[0] || has(store, id, ES_HALF_RUN, ".") ||
+        !has(store, id, ES_HALF_DISK, file_name))
+        return 0;
+    r = es_store_manifest(store, id, &set, &why);
+    if (r == 0)
+        r = es_manifest_bind(&now, config, &why);
+    if (r < 0) {
+        *err = why;
+        return r == -ENOENT ? 0 : r;
+    }
+    return es_manifest_has_run_half(&set) && es_buf_equal(&set.machine_id, &now.machine_id) &&
            !es_buf_equal(&set.boot_id, &now.boot_id);
 }
 
@@ -294,10 +301,10 @@ int es_sealed_open(struct es_store *store, const struct es_config *config, const
                    int64_t deadline, struct es_report *report, struct es_err *err)
 {
     struct es_err why = {0};
-    int r;
+    int r = to_be_opened(store, config, id, err);
 
-    if (!to_be_opened(store, config, id))
-        return 0;
+    if (r <= 0)
+        return r;
     es_unsealed_done(&store->unsealed);
     r = open_copy(store, config, id, deadline, &store->unsealed, &why);
     if (r == -EINTR || r == -ENOMEM) {
