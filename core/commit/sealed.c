@@ -149,7 +149,9 @@ static int seal(const char *id, const struct es_buf *bundle, int64_t deadline, s
                          err);
         if (r < 0) {
             es_context(err, "the set cannot be sealed");
-            es_advise(err, "`systemd-creds encrypt --name=test - - </dev/null` tells more");
+            es_advise(err,
+                      "`systemd-creds encrypt --name=test - - </dev/null` tells more; where a unit "
+                      "may not write /var/lib/systemd, run `systemd-creds setup` once");
             return r;
         }
         if (es_put_bytes(ret, chunk.data, chunk.len) < 0)

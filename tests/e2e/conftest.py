@@ -167,6 +167,14 @@ def resum(path, data):
     os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
 
 
+def reboot(root):
+    """What a reboot takes. The state says that it is of an earlier boot."""
+    shutil.rmtree(root / "run")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    for path in (root / "var").rglob("manifest"):
+        resum(path, path.read_bytes()[:-8].replace(boot, b"0" * len(boot)))
+
+
 class Host:
     """A scratch host: sources as files, a configuration, and runs into --root."""
 
@@ -245,11 +253,7 @@ class Host:
         return {path: found[0] for path, found in self.look(True).items()}
 
     def reboot(self):
-        """What a reboot takes. The state says that it is of an earlier boot."""
-        shutil.rmtree(self.root / "run")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
-        for path in (self.root / "var").rglob("manifest"):
-            resum(path, path.read_bytes()[:-8].replace(boot, b"0" * len(boot)))
+        reboot(self.root)
 
     def stored(self, name="foo"):
         """The present set's files: {name: path}, of both halves."""

@@ -239,8 +239,8 @@ static void what_cannot_be_sealed_is_told_with_what_to_do(void **state)
     assert_int_equal(es_store_begin(&f.store, &f.err), 0);
     failing = -EIO;
     assert_int_equal(es_sealed_write(&f.store, &bundle, FAR, &f.err), -EIO);
-    assert_string_equal(f.err.msg, "the set cannot be sealed: played; `systemd-creds encrypt "
-                                   "--name=test - - </dev/null` tells more");
+    assert_non_null(strstr(f.err.msg, "the set cannot be sealed: played; `systemd-creds encrypt "
+                                      "--name=test - - </dev/null` tells more; "));
 }
 
 /* Replaces the sealed copy of the present set by these bytes; the sum is right. */
