@@ -11,7 +11,7 @@
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -90,11 +90,15 @@ int es_plain_stdio(bool out, struct es_err *err)
 static bool in_user_namespace(void)
 {
     ES_CLEANUP(es_close) int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-    char text[64] = "";
-    unsigned long inside = 0, outside = 0, n = 0;
-    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    char text[64] = "", *end = text;
+    unsigned long n = UINT32_MAX;
 
-    return len > 0 && sscanf(text, "%lu %lu %lu", &inside, &outside, &n) == 3 && n < UINT32_MAX;
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
+        return false;
+    /* From which uid, to which, how many. */
+    for (int field = 0; field < 3; field++)
+        n = strtoul(end, &end, 10);
+    return n < UINT32_MAX;
 }
 
 static int lacks(const char *capability, const char *call, int errnum, struct es_err *err)
