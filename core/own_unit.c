@@ -6,6 +6,7 @@
 #include "child.h"
 #include "clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -68,17 +69,37 @@ static int read_cgroups(struct es_buf *ret)
     return fd < 0 ? 0 : es_buf_read_fd(ret, fd, MAX_CGROUPS);
 }
 
-/* Within a cgroup namespace of the unit's own (ProtectControlGroups=private) its cgroup is "/". */
-static void ask_who_i_am(const struct es_process *process, int64_t until, struct es_own_unit *own)
+static void close_dir(DIR **dir)
 {
-    static const char *const argv[] = {"systemctl", "--no-pager", "whoami", NULL};
-    ES_CLEANUP(es_buf_done) struct es_buf said = {0};
-    int r = es_child_run(argv, process, until, &said, &own->why);
+    if (*dir)
+        closedir(*dir);
+}
 
-    own->unsure = r < 0;
-    if (r == 0)
-        snprintf(own->name, sizeof own->name, "%.*s", (int)strcspn(es_buf_str(&said), "\n"),
-                 es_buf_str(&said));
+/* Within a cgroup namespace of the unit's own (ProtectControlGroups=private) its cgroup is "/". But
+ * systemd links "invocation:UNIT" to the number of each start, for the journal. */
+static void find_invocation(const char *invocation, struct es_own_unit *own)
+{
+    static const char place[] = "/run/systemd/units", mark[] = "invocation:";
+    ES_CLEANUP(close_dir) DIR *dir = opendir(place);
+    const struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        const char *unit = entry->d_name + strlen(mark);
+        char target[64];
+        ssize_t n;
+
+        if (strncmp(entry->d_name, mark, strlen(mark)) != 0 || !is_unit(unit, strlen(unit)))
+            continue;
+        n = readlinkat(dirfd(dir), entry->d_name, target, sizeof target);
+        if (n > 0 && (size_t)n == strlen(invocation) &&
+            memcmp(target, invocation, (size_t)n) == 0) {
+            snprintf(own->name, sizeof own->name, "%s", unit);
+            return;
+        }
+    }
+    own->unsure = true;
+    es_fail(&own->why, ES_UNAVAILABLE, ENOENT,
+            "its cgroup does not tell, and %s knows no such INVOCATION_ID", place);
 }
 
 /* The value of a line "KEY=VALUE". */
@@ -126,17 +147,18 @@ int es_own_unit_find(const struct es_process *process, int64_t until, struct es_
     ES_CLEANUP(es_own_unit_done) struct es_own_unit own = {0};
     ES_CLEANUP(es_buf_done) struct es_buf cgroups = {0};
     int64_t patience = es_clock_ms() + PATIENCE;
-    bool started = es_process_getenv(process, "INVOCATION_ID") != NULL;
+    const char *invocation = es_process_getenv(process, "INVOCATION_ID");
     int r = 0;
 
     if (patience < until)
         until = patience;
     /* In a container the cgroup may be that of a unit of the host, which is none of ours. */
-    if ((started || access("/run/systemd/system", F_OK) == 0) && read_cgroups(&cgroups) == -ENOMEM)
+    if ((invocation || access("/run/systemd/system", F_OK) == 0) &&
+        read_cgroups(&cgroups) == -ENOMEM)
         return es_nomem(err);
     es_own_unit_parse(es_buf_str(&cgroups), own.name);
-    if (started && own.name[0] == '\0' && strstr(es_buf_str(&cgroups), "0::/\n"))
-        ask_who_i_am(process, until, &own);
+    if (invocation && own.name[0] == '\0' && strstr(es_buf_str(&cgroups), "0::/\n"))
+        find_invocation(invocation, &own);
     if (es_buf_puts(&own.names, " ") < 0 || es_buf_puts(&own.names, own.name) < 0 ||
         es_buf_putc(&own.names, ' ') < 0)
         return es_nomem(err);
