@@ -1,9 +1,11 @@
 """Killed at any system call, whichever process it is: what is there is old or new, each file whole
 and never wider than it shall be; the next start without sources has one set or none, and no
 temporary file stays."""
+import shutil
+
 import pytest
 
-from torture import KILLED, PHASES, points
+from torture import FETCH, KILLED, PHASES, Torture, points
 
 pytest_plugins = ("aws",)
 pytestmark = [pytest.mark.usefixtures("as_root"), pytest.mark.bare]
@@ -44,3 +46,30 @@ def test_killed_at_any_rename(plain, phase):
         done = plain.trip(root, call, "kill")
         plain.check_whole(root, (call, done), start, *ends)
         plain.check_recovery(root, (call, done), *ends)
+
+
+class Telling(Torture):
+    """Somebody waits for a change."""
+
+    def configure(self):
+        super().configure()
+        self.top["on_change"] = {"touch": ["/srv/changed"]}
+
+    def new_root(self):
+        root = super().new_root()
+        (root / "srv").mkdir(mode=0o755)
+        return root
+
+
+def test_who_waits_for_a_change_is_told_whenever_the_run_is_killed(as_root, open_folder):
+    folder = open_folder / "telling"
+    folder.mkdir(mode=0o755)
+    telling = Telling(folder)
+    calls = telling.calls(telling.fresh("old"))
+    for call in points(calls, 10):
+        root = telling.fresh("old")
+        assert not (root / "srv/changed").exists()
+        done = telling.trip(root, call, "kill")
+        telling.good(root, *FETCH)
+        assert (root / "srv/changed").exists(), (telling.hit, done)
+        shutil.rmtree(root)

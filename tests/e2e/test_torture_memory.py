@@ -18,6 +18,9 @@ pytest_plugins = ("aws",)
 pytestmark = [pytest.mark.usefixtures("as_root"), pytest.mark.bare]
 
 TOOLS = BUILDDIR / "tests/tools"
+# libcurl of Debian 12 divides by the size of a hash that could not be allocated. The worker is there
+# to be the one that falls.
+LIBCURLS = "the worker was ended by signal 8"
 DATA = SRCDIR / "tests/vectors/instance-data/digitalocean.json"
 
 
@@ -102,7 +105,7 @@ def run_out(scarce, which, number, start):
     scarce.reset()
     what = start, which, number, done
     scarce.check_error(done, what)
-    assert "signal" not in done.stderr, what
+    assert "signal" not in done.stderr.replace(LIBCURLS, ""), what
     scarce.check_whole(root, what, start, "new")
     if done.returncode == 0:
         assert scarce.is_one(scarce.read(root), "new"), what
