@@ -125,4 +125,6 @@ def test_what_the_guide_says_for_looking_shows_it(instance):
     keys = {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
     steps = follow(instance, "docs/cloud-init.md", heading="Looking", env=keys)
     assert "status: done" in steps[0].said and "foo: set " in steps[0].said
+    told = instance.run("envsync", "check", "--unit", "foo.service").stderr.decode()
+    assert "foo.service: fine" in told
     assert "from    cloud-init: /run/cloud-init/instance-data" in steps[1].said

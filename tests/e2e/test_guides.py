@@ -199,6 +199,13 @@ def test_puma_is_started_by_its_socket_with_what_ssm_says(machine, shop):
     assert shop[-1].said == "production\n"
 
 
+def test_check_finds_nothing_in_the_units_of_the_guides(machine, phoenix, billing, shop):
+    for unit in "foo", "billing", "puma":
+        done = machine.run("envsync", "check", "--unit", f"{unit}.service", check=False)
+        told = (done.stdout + done.stderr).decode()
+        assert done.returncode == 0 and f"{unit}.service: fine" in told, told
+
+
 DIRECT = """
 [Unit]
 Requires=direct.socket
