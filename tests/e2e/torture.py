@@ -181,11 +181,13 @@ class Torture(Host):
         if name == "none":
             self.give("new")
             return self.new_root()
-        if name == "old":
+        if name in ("old", "rebooted"):
             self.give("old")
             root = self.new_root()
-            self.good(root)
+            self.good(root, wrap=self.other_boot() if name == "rebooted" else ())
             self.give("new")
+            if name == "rebooted":
+                shutil.rmtree(root / "run")
             return root
         root = self.fresh("new" if name == "held" else "old")
         if name == "new":
@@ -195,6 +197,12 @@ class Torture(Host):
         else:
             assert self.trip(root, self.last_rename, "kill").returncode == KILLED
         return root
+
+    def other_boot(self):
+        """What to put before a command that shall see another boot."""
+        boot = self.write("boot-id", "01234567-89ab-cdef-0123-456789abcdef\n")
+        script = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, boot]
 
     def keep(self, name):
         root = self.fresh(name)
@@ -209,6 +217,7 @@ class Torture(Host):
         self.last_rename = [call for call in self.calls(self.fresh("old")) if call.name == "renameat"
                             and ("/etc/foo" in call.place or "/run/foo" in call.place)][-1]  # fmt: skip
         self.keep("killed")
+        self.keep("rebooted")
         assert self.samples["killed"] not in (self.samples["old"], self.samples["new"])
 
     # ---- what must hold ----
@@ -313,6 +322,7 @@ PHASES = {
     "first run": Phase("none", FETCH, ("new",)),
     "update": Phase("old", FETCH, ("old", "new")),
     "recovery": Phase("killed", FETCH, ("new",)),
+    "after a reboot": Phase("rebooted", FETCH, ("new",)),
     "rollback": Phase("new", ("rollback",), ("new", "held")),
     "release": Phase("held", ("sync", "--fresh", "--release"), ("held", "new")),
 }
