@@ -68,7 +68,7 @@ static int find_unit(const char *which, struct es_init *init, struct es_err *err
     const char *type = strchr(which, '.');
     int r;
 
-    if (strchr(which, '/') || *which == '\0' || *which == '.' || strlen(which) > 200 ||
+    if (strchr(which, '/') || strchr("-.", *which) || strlen(which) > 200 ||
         (type && strcmp(strrchr(which, '.'), ".service") != 0))
         return es_fail(err, ES_USAGE, EINVAL,
                        "--unit takes the name of a service, such as foo or foo.service");

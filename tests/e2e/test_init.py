@@ -144,7 +144,7 @@ def test_without_a_unit_a_configuration_alone_is_written(machine):
 
 
 def test_init_takes_names_only(envsync):
-    for name in "", "/etc/x.service", "a.socket", ".hidden", "x" * 300:
+    for name in "--help", "", "/etc/x.service", "a.socket", ".hidden", "x" * 300:
         assert envsync("init", "--unit", name).rc == 64, name
     assert envsync("init", "more").rc == 64
     assert envsync("init", "--root", "/x").rc == 64
