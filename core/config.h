@@ -35,7 +35,9 @@ struct es_source {
 
     struct es_pos pos; /* of the [[source]] */
     const struct es_provider *provider;
-    struct es_value *table; /* borrowed from the configuration; expanded: goes to the worker */
+    struct es_value *table; /* borrowed from the configuration; expanded */
+    struct es_value where;  /* what of it says where its data is and what of it: for the worker, and
+                             * what a last good belongs to */
     void *state;            /* provider->options parsed */
     struct es_buf prefix;
     struct es_rename *renames; /* rename.n of them */

@@ -223,7 +223,7 @@ static int prepare(struct es_fetched *f, const struct es_fetch_plan *plan, struc
         .config = config, .root = plan->root, .lock = plan->lock, .look = plan->look};
     for (size_t i = 0; i < config->n_sources; i++) {
         f->fetched_ms[i] = es_now_ms();
-        if (es_put_value(&f->sources[i].configured, config->sources[i].table) < 0 ||
+        if (es_put_value(&f->sources[i].configured, &config->sources[i].where) < 0 ||
             es_buf_append(&f->sources[i].address, f->sources[i].configured.data,
                           f->sources[i].configured.len) < 0)
             return es_nomem(err);

@@ -207,7 +207,7 @@ static bool may_prune(const struct es_source *source, const struct es_kept_sourc
 {
     ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
 
-    return source->mirror.prune && es_put_value(&configured, source->table) == 0 &&
+    return source->mirror.prune && es_put_value(&configured, &source->where) == 0 &&
            es_buf_equal(&configured, &kept->configured);
 }
 

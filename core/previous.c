@@ -139,8 +139,8 @@ bool es_source_is_as(const struct es_source *source, const struct es_kept_source
     ES_CLEANUP(es_value_done) struct es_value old = {0};
     struct es_cursor in = {.p = es_buf_str(&kept->configured), .left = kept->configured.len};
 
-    return es_get_value(&in, &old) == 0 && old.type == ES_TABLE && is_within(&old, source->table) &&
-           is_within(source->table, &old);
+    return es_get_value(&in, &old) == 0 && old.type == ES_TABLE &&
+           is_within(&old, &source->where) && is_within(&source->where, &old);
 }
 
 void es_previous_done(struct es_previous *previous)

@@ -213,6 +213,27 @@ static int place_validation(const struct es_config *config, const struct es_valu
     return es_config_place(config, pos, r, err);
 }
 
+/* What is done with the data once it is there, or where it is not, says nothing of where it is. */
+static int find_where(struct es_source *source, struct es_err *err)
+{
+    static const char *const later[] = {"name",   "on_unavailable", "include", "exclude",
+                                        "rename", "prefix_key",     NULL};
+
+    es_value_set_table(&source->where);
+    for (size_t i = 0; i < source->table->table.n; i++) {
+        const struct es_entry *from = &source->table->table.entries[i];
+        struct es_entry *to;
+        size_t j = 0;
+
+        while (later[j] && !es_buf_is(&from->key, later[j]))
+            j++;
+        if (!later[j] && (es_table_add(&source->where, from->key.data, from->key.len, &to) < 0 ||
+                          es_value_copy(&to->value, &from->value) < 0))
+            return es_nomem(err);
+    }
+    return 0;
+}
+
 int es_source_compile(struct es_config *config, struct es_value *table,
                       const struct es_variables *variables, struct es_source *source,
                       struct es_err *err)
@@ -245,7 +266,9 @@ int es_source_compile(struct es_config *config, struct es_value *table,
         r = place_validation(config, table, source->provider->validate(source->state, err), err);
     if (r == 0)
         r = compile_mirror(config, source, table, err);
-    return r == 0 ? compile_common(config, source, table, err) : r;
+    if (r == 0)
+        r = compile_common(config, source, table, err);
+    return r == 0 ? find_where(source, err) : r;
 }
 
 static bool name_taken(const struct es_config *config, const char *name, size_t before)
@@ -293,6 +316,7 @@ void es_source_done(struct es_source *source)
     es_globs_done(&source->includes);
     es_globs_done(&source->excludes);
     es_buf_done(&source->prefix);
+    es_value_done(&source->where);
     es_options_clear(es_source_options, source);
     *source = (struct es_source){0};
 }

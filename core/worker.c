@@ -248,7 +248,7 @@ static int add_source(struct es_value *list, const struct es_asked *asked, uint3
     if (r == 0)
         r = es_table_add(table, "options", 7, &options);
     if (r == 0)
-        r = es_value_copy(&options->value, source->table);
+        r = es_value_copy(&options->value, &source->where);
     if (r == 0 && before)
         r = add_before(table, before);
     return r < 0 ? r : add_files(table, asked->files, number);

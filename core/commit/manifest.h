@@ -20,7 +20,7 @@ struct es_kept_object {
 
 struct es_kept_source {
     struct es_buf name;
-    struct es_buf configured; /* its options, as configured */
+    struct es_buf configured; /* those of its options that say where its data is, as configured */
     struct es_buf
         address;  /* and with the facts of this machine: the records count for nothing else */
     bool on_disk; /* may its records rest on disk? */

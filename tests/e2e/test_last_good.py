@@ -245,6 +245,40 @@ def test_last_good_belongs_to_what_variables_make(host, gateway):
     host.fails(69, "source params", env=env, run=["sync", "--root", host.root, "--deadline", "1s"])
 
 
+def test_an_outage_is_not_too_late_to_ask_for_the_last_good(host, gateway):
+    """Nor to do something else with what a source gave: that says nothing of where it is."""
+    gateway.fixtures(parameters={"/foo/a": "1", "/foo/b": "2"})
+    host.source(type="ssm", name="params", path="/foo/")
+    place = host.output("json", "/etc/foo/all.json")
+    env = gateway.environment()
+    host.ok(env=env)
+    gateway.faults({"action": "unavailable"})
+    before = host.sources.pop()
+    host.sources.append(before + 'on_unavailable = "last-good"\n')
+    host.ok("--deadline", "1s", env=env)
+    assert json.loads(place.read_text()) == {"a": "1", "b": "2"}
+    host.sources[0] += 'exclude = ["b"]\nprefix_key = "p"\nrename = { "a" = "c" }\n'
+    host.ok("--deadline", "1s", env=env)
+    assert json.loads(place.read_text()) == {"p": {"c": "1"}}
+    for option in 'path = "/bar/"', 'path = "/foo/"\nregion = "eu-west-1"':
+        host.sources[0] = before.replace('path = "/foo/"', option) + 'on_unavailable = "last-good"\n'
+        host.fails(69, "source params", env=env, run=["sync", "--root", host.root, "--deadline", "1s"])
+
+
+def test_what_is_put_back_is_what_the_configuration_still_names(host, gateway):
+    place = one(host, gateway)
+    other = host.output("json", "/etc/foo/other.json")
+    host.ok(env=gateway.environment())
+    host.outputs.pop()
+    place.unlink()
+    other.unlink()
+    host.sources[0] = host.sources[0].replace("last-good", "fail")
+    gateway.faults({"action": "unavailable"})
+    run = ["sync", "--root", host.root, "--deadline", "1s"]
+    host.fails(69, "source params", env=gateway.environment(), run=run)
+    assert json.loads(place.read_text()) == {"a": CANARY} and not other.exists()
+
+
 def test_under_the_journal_a_stale_source_is_a_warning_with_its_priority(host, gateway):
     one(host, gateway)
     gateway.faults({"action": "unavailable"})

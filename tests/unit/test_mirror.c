@@ -506,7 +506,7 @@ static void prune_run(struct fixture *f)
 {
     f->set.files[0].gone = true;
     es_buf_done(&f->set.sources[0].configured);
-    assert_int_equal(es_put_value(&f->set.sources[0].configured, f->config.sources[0].table), 0);
+    assert_int_equal(es_put_value(&f->set.sources[0].configured, &f->config.sources[0].where), 0);
     publish(f);
 }
 

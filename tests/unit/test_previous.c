@@ -64,7 +64,7 @@ static void commit(struct fixture *f, const struct es_buf *const texts[2])
         const struct es_buf *text = texts ? texts[m.n_sources] : NULL;
 
         assert_int_equal(es_buf_puts(&source->name, f->config.sources[m.n_sources].name), 0);
-        assert_int_equal(es_put_value(&source->configured, f->config.sources[m.n_sources].table),
+        assert_int_equal(es_put_value(&source->configured, &f->config.sources[m.n_sources].where),
                          0);
         source->given = true;
         records(&own, m.n_sources ? keys + 2 : keys, m.n_sources ? 1 : 2);
