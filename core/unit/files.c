@@ -57,15 +57,25 @@ static const struct es_output *output_of(const struct es_judge *judge, const str
     return NULL;
 }
 
+/* Could the source bring the file? A glob of systemd's own could be anything below. */
+static bool may_mirror(const struct es_source *source, const struct env_file *file)
+{
+    ES_CLEANUP(es_freep) char *dir = source->mirrors ? strdup(source->mirror.dir) : NULL;
+    const char *below;
+
+    if (!dir || !es_path_simplify(dir) || !es_path_below(file->path, dir))
+        return false;
+    below = file->path + strlen(dir);
+    below += *below == '/';
+    return !source->provider->mirrors || strpbrk(below, "*?[") ||
+           source->provider->mirrors(source->state, below);
+}
+
 static const struct es_source *mirror_of(const struct es_judge *judge, const struct env_file *file)
 {
-    for (size_t i = 0; i < judge->config->n_sources; i++) {
-        const struct es_source *source = &judge->config->sources[i];
-        ES_CLEANUP(es_freep) char *dir = source->mirrors ? strdup(source->mirror.dir) : NULL;
-
-        if (dir && es_path_simplify(dir) && es_path_below(file->path, dir))
-            return source;
-    }
+    for (size_t i = 0; i < judge->config->n_sources; i++)
+        if (may_mirror(&judge->config->sources[i], file))
+            return &judge->config->sources[i];
     return NULL;
 }
 

@@ -107,6 +107,8 @@ struct es_provider {
 
     /* Where it mirrors files to; NULL: it never gives any. */
     const struct es_mirror_want *(*mirror)(const void *state);
+    /* May a file of this path below `dir` be among them? NULL: any may. For `check --unit`. */
+    bool (*mirrors)(const void *state, const char *path);
 
     const char *const *environment; /* variables that it reads, NULL-terminated; or NULL */
     const char *defaults; /* top-level table that gives defaults for its options ("aws"), or NULL */

@@ -172,6 +172,13 @@ static const struct es_mirror_want *mirror(const void *state)
     return s3->files.dir ? &s3->files : NULL;
 }
 
+static bool mirrors(const void *state, const char *path)
+{
+    const struct es_s3_options *s3 = state;
+
+    return es_s3_globs_match(&s3->mirror, path, strlen(path));
+}
+
 const struct es_provider es_provider_s3 = {
     .type = "s3",
     .summary = "objects of an S3 bucket, merged or copied to a directory",
@@ -185,4 +192,5 @@ const struct es_provider es_provider_s3 = {
     .describes = true,
     .network = true,
     .mirror = mirror,
+    .mirrors = mirrors,
 };

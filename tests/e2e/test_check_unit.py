@@ -69,7 +69,7 @@ class Case:
         self.top = {"app": "foo", "group": GROUP, "deadline": "45s"}
         self.tables = [
             table("source", type="ssm", name="params", path="/foo/", region="eu-west-1"),
-            table("source", type="s3", bucket="b", mirror=["*.pem"], dir="/etc/foo/certs", region="eu-west-1"),
+            table("source", type="s3", bucket="b", mirror=["*.pem", "env*"], dir="/etc/foo/certs", region="eu-west-1"),
             table("source", type="cloud-init", keys={"A": "${region}"}),
             table("output", path="/run/foo/environment", format="env"),
             table("output", path="/etc/foo/config.toml", format="toml", from_=["params"]),
@@ -138,6 +138,9 @@ ONE = {
     "a mirrored file": (
         "UnsetEnv", "EnvironmentFile=-/etc/foo/certs/env\nUnsetEnv",
         "error", "EnvironmentFile=-/etc/foo/certs/env", "source s3 mirrors", "LD_PRELOAD"),
+    "a glob of mirrored files": (
+        "UnsetEnv", "EnvironmentFile=-/etc/foo/certs/*.x\nUnsetEnv",
+        "error", "EnvironmentFile=-/etc/foo/certs/*.x", "source s3 mirrors"),
     "nothing but network.target": (
         "After=network-online.target cloud-config.target\nWants=network-online.target cloud-config.target",
         "After=network.target cloud-config.target",
@@ -247,6 +250,7 @@ def test_one_mistake_is_one_finding_where_it_is(case, name):
 # Changes that look like mistakes and are none.
 FINE = {
     "a dash, and another file without": ("EnvironmentFile=-/run", "EnvironmentFile=/etc/default/foo\nEnvironmentFile=-/run"),
+    "a file that no glob of the mirror takes": ("UnsetEnv", "EnvironmentFile=-/etc/foo/certs/other\nUnsetEnv"),
     "plus": ("=!/usr", "=+/usr"),
     "plus in a sandbox": (
         "=!/usr", "=+/usr", "Restart=", "ProtectSystem=strict\nPrivateUsers=yes\nCapabilityBoundingSet=\nRestart="),
