@@ -42,7 +42,7 @@ static int compare_texts(const void *a, const void *b)
 int es_texts_gather(struct es_tree *tree, struct es_err *err)
 {
     const struct es_config *config = tree->config;
-    size_t most = 0, kept = 0;
+    size_t most = 0, n = 0, kept = 0;
 
     for (size_t i = 0; i < config->n_outputs; i++)
         most += config->outputs[i].types.n;
@@ -55,11 +55,11 @@ int es_texts_gather(struct es_tree *tree, struct es_err *err)
                 wanted(tree, &config->outputs[i], &config->outputs[i].casts[j]);
 
             if (record)
-                tree->texts[tree->n_texts++].record = record;
+                tree->texts[n++].record = record;
         }
-    if (tree->n_texts > 1)
-        qsort(tree->texts, tree->n_texts, sizeof *tree->texts, compare_texts);
-    for (size_t i = 0; i < tree->n_texts; i++)
+    if (n > 1)
+        qsort(tree->texts, n, sizeof *tree->texts, compare_texts);
+    for (size_t i = 0; i < n; i++)
         if (kept == 0 || tree->texts[kept - 1].record != tree->texts[i].record)
             tree->texts[kept++].record = tree->texts[i].record;
     tree->n_texts = kept;

@@ -121,14 +121,19 @@ void es_sandbox_allow(struct es_sandbox *sandbox, const char *path)
 
 /* ---- what may be read ---- */
 
-/* Names: the resolver of libc and the modules of nsswitch.conf. Where resolv.conf is a link to one
- * of the directories, it may be replaced in the middle of a run. */
+/* Names: the resolver of libc and the modules of nsswitch.conf; passwd for messages that name the
+ * worker's user. Where resolv.conf is a link to one of the directories, it may be replaced in the
+ * middle of a run. */
 static const char *const names[] = {
-    "/etc/resolv.conf",   "/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf",
-    "/run/connman",       "/run/netconfig",       "/etc/hosts",          "/etc/host.conf",
-    "/etc/nsswitch.conf", "/etc/gai.conf",        "/etc/services",       "/etc/mdns.allow",
-    "/etc/passwd", /* for messages that name the worker's user */
-    "/var/lib/sss/mc",    "/var/cache/nscd",      "/var/db/nscd",        NULL,
+    "/etc/resolv.conf",    "/run/systemd/resolve",
+    "/run/NetworkManager", "/run/resolvconf",
+    "/run/connman",        "/run/netconfig",
+    "/etc/hosts",          "/etc/host.conf",
+    "/etc/nsswitch.conf",  "/usr/etc/nsswitch.conf",
+    "/etc/gai.conf",       "/etc/services",
+    "/etc/passwd",         "/etc/mdns.allow",
+    "/var/lib/sss/mc",     "/var/cache/nscd",
+    "/var/db/nscd",        NULL,
 };
 
 /* Trust: certificates of authorities wherever systems keep them, and OpenSSL's own settings. */

@@ -7,7 +7,9 @@ import pwd
 import re
 import signal
 import socket
+import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from conftest import in_namespace
 pytest_plugins = ("aws",)
 pytestmark = [pytest.mark.usefixtures("as_root"), pytest.mark.bare]
 
+JSON = '{"a": [1, true], "b": {"c": "CANARY"}}'
 ROLE = "arn:aws:iam::123456789012:role/x"
 try:
     WORKER = pwd.getpwnam("envsync")
@@ -169,6 +172,28 @@ def test_an_older_kernel_is_no_obstacle_and_v_tells_what_it_lacks(landlock, host
         assert not told
     place.unlink()
     assert "Landlock" not in host.ok().err
+
+
+def kill_on_landlock():
+    """A filter of system calls like that of a unit whose systemd does not know Landlock."""
+    load, jump, give = 0x20, 0x35, 0x06  # BPF: a word, "if at least", return
+    code = b"".join(struct.pack("HBBI", *line) for line in (
+        (load, 0, 0, 0), (jump, 0, 2, 444), (jump, 1, 0, 447), (give, 0, 0, 0x80000000), (give, 0, 0, 0x7FFF0000)))  # fmt: skip
+    kept = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP", 5, ctypes.addressof(kept))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def test_a_units_filter_that_kills_who_asks_for_landlock_is_no_obstacle(host):
+    host.source(f"J='{JSON}'\n")
+    host.output(types={"J": "json"})
+    with pytest.raises(subprocess.CalledProcessError, match="SIGSYS"):
+        code = "import ctypes; ctypes.CDLL(None).syscall(444, None, 0, 1)"
+        subprocess.run([sys.executable, "-c", code], check=True, preexec_fn=kill_on_landlock)
+    result = host.ok("-v", preexec_fn=kill_on_landlock)
+    assert "no Landlock" in result.err
 
 
 # ---- what works in it all the same ----
@@ -373,9 +398,6 @@ def no_json(tmp_path_factory):
     (folder / "no.c").write_text("void *json_loadb(void) { __builtin_trap(); }\n")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "no.so", folder / "no.c"], check=True)
     return {"LD_PRELOAD": str(folder / "no.so")}
-
-
-JSON = '{"a": [1, true], "b": {"c": "CANARY"}}'
 
 
 def test_the_text_of_a_source_is_never_parsed_as_root(host, no_json):
