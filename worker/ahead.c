@@ -6,9 +6,9 @@
  *     would send the request, its socket is no longer watched, so libcurl sleeps: over TLS the
  *     server's half of the handshake waits in the socket, without TLS the connection stands. When
  *     the request is there it is put on the handle, and the socket is watched again.
- *     A timer of libcurl's would wake it all the same, so that for the second address family is
- *     put off until long after; should one come, CURLOPT_PREREQFUNCTION (line.c) stops it before
- *     anything is sent.
+ *     A timer of libcurl's would wake it all the same. That for the second address family is put
+ *     off until long after, but where the request is about to come; should one wake it,
+ *     CURLOPT_PREREQFUNCTION (line.c) stops it before anything is sent.
  *
  * A request fits where its method and the length of its body are as announced: libcurl fixes these
  * two at the beginning. Nothing here is an error: who finds no connection ahead opens one. Not by a
@@ -42,16 +42,16 @@ void ahead_free(struct line *line)
     }
 }
 
-static struct wish *find(struct line *line, char method, size_t body_len)
+static struct wish *find(struct line *line, char method, size_t body_len, bool soon)
 {
     struct wish *wish = line->wishes;
 
-    while (wish && (wish->method != method || wish->body_len != body_len))
+    while (wish && (wish->method != method || wish->body_len != body_len || wish->soon != soon))
         wish = wish->next;
     return wish;
 }
 
-void es_http_ahead(struct es_http *http, const struct es_http_request *like, size_t n)
+void es_http_ahead(struct es_http *http, const struct es_http_request *like, size_t n, bool soon)
 {
     struct line *line;
     struct wish *wish;
@@ -61,12 +61,13 @@ void es_http_ahead(struct es_http *http, const struct es_http_request *like, siz
     if (!method || line_find(http, like, &line, &ignored) < 0 || line->proxy ||
         http_begin(http, &ignored) < 0)
         return;
-    wish = find(line, method, like->body_len);
+    wish = find(line, method, like->body_len, soon);
     if (!wish) {
         wish = calloc(1, sizeof *wish);
         if (!wish)
             return;
-        *wish = (struct wish){.next = line->wishes, .method = method, .body_len = like->body_len};
+        *wish = (struct wish){
+            .next = line->wishes, .method = method, .soon = soon, .body_len = like->body_len};
         line->wishes = wish;
     }
     wish->n += n;
@@ -86,8 +87,10 @@ void es_http_no_more(struct es_http *http, const struct es_http_request *like)
 
 void ahead_arrived(struct line *line, const struct transfer *t)
 {
-    struct wish *wish = find(line, kind_of(t->method), t->body.len);
+    struct wish *wish = find(line, kind_of(t->method), t->body.len, true);
 
+    if (!wish || wish->n == 0)
+        wish = find(line, kind_of(t->method), t->body.len, false);
     if (wish && wish->n > 0)
         wish->n--;
 }
@@ -99,6 +102,14 @@ size_t ahead_expected(const struct line *line)
     for (const struct wish *wish = line->wishes; wish; wish = wish->next)
         n += wish->n;
     return n;
+}
+
+bool ahead_guessed(const struct line *line)
+{
+    for (const struct wish *wish = line->wishes; wish; wish = wish->next)
+        if (wish->n > 0 && !wish->soon)
+            return true;
+    return false;
 }
 
 static void unlink_seat(struct seat *seat)
@@ -114,14 +125,16 @@ static void unlink_seat(struct seat *seat)
 struct seat *ahead_take(struct line *line, const struct transfer *t)
 {
     char method = kind_of(t->method);
+    struct seat *best = NULL;
 
-    /* One that has not come through yet may be on a way that leads nowhere. */
     for (struct seat *seat = line->ahead; seat && t->timeout_ms == 0; seat = seat->next)
-        if (seat->held && seat->method == method && seat->body_len == t->body.len) {
-            unlink_seat(seat);
-            return seat;
-        }
-    return NULL;
+        /* One that has not come through yet may be on a way that leads nowhere. */
+        if (seat->method == method && seat->body_len == t->body.len &&
+            (seat->held || (seat->soon && !best)))
+            best = seat;
+    if (best)
+        unlink_seat(best);
+    return best;
 }
 
 void ahead_let_go(struct seat *seat)
@@ -133,7 +146,7 @@ void ahead_let_go(struct seat *seat)
 
 void ahead_failed(struct seat *seat)
 {
-    struct wish *wish = find(seat->line, seat->method, seat->body_len);
+    struct wish *wish = find(seat->line, seat->method, seat->body_len, seat->soon);
 
     /* Not once more: the next would fare no better. */
     if (wish && wish->n > 0)
@@ -170,12 +183,14 @@ static bool set_up(struct seat *seat, const struct wish *wish)
     bool ok;
 
     seat->ahead = true;
+    seat->soon = wish->soon;
     seat->method = wish->method;
     seat->body_len = wish->body_len;
     snprintf(url, sizeof url, "%s/", seat->line->origin);
     ok = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 2L * AHEAD_MS) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS,
+                          wish->soon ? CURL_HET_DEFAULT : 2L * AHEAD_MS) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 0L) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
@@ -207,7 +222,8 @@ static size_t have(const struct line *line, const struct wish *wish)
     size_t n = 0;
 
     for (const struct seat *seat = line->ahead; seat; seat = seat->next)
-        n += seat->method == wish->method && seat->body_len == wish->body_len;
+        n += seat->method == wish->method && seat->body_len == wish->body_len &&
+             seat->soon == wish->soon;
     return n;
 }
 

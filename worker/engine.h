@@ -36,7 +36,8 @@ struct transfer {
     struct curl_slist *headers; /* an array whose texts lie in lines */
     size_t max_body;
     int timeout_ms;
-    int (*on_data)(void *data, const void *bytes, size_t len);
+    bool first; /* goes before those in line */
+    int (*on_data)(void *data, const struct es_http_answer *answer, const void *bytes, size_t len);
     void (*on_done)(void *data, const struct es_http_answer *answer);
     void *data;
 
@@ -72,6 +73,7 @@ struct seat {
     int waits_for;    /* CURL_POLL_*: what libcurl wants and is not told of, while held */
     bool held;
     bool ahead;  /* its connection was begun before its request was there */
+    bool soon;   /* which is certain to come in a moment */
     char method; /* 'G' or 'P', while it is ahead */
     size_t body_len;
 };
@@ -80,6 +82,7 @@ struct seat {
 struct wish {
     struct wish *next;
     char method;
+    bool soon;
     size_t body_len, n;
 };
 
@@ -128,8 +131,9 @@ void line_forget(struct line *line, const void *data);
 void ahead_free(struct line *line);
 /* One that was announced is there: there is one less to come. */
 void ahead_arrived(struct line *line, const struct transfer *transfer);
-/* How many are still to come. */
+/* How many are still to come, and whether some of them may not. */
 size_t ahead_expected(const struct line *line);
+bool ahead_guessed(const struct line *line);
 /* A seat that is connecting ahead and fits, or NULL. It is to be let go once it has its transfer.
  */
 struct seat *ahead_take(struct line *line, const struct transfer *transfer);

@@ -340,21 +340,27 @@ static void wait_and_act(struct es_http *http)
     struct epoll_event events[EVENTS];
     int running, n = epoll_wait(http->epoll, events, EVENTS, until_next(http));
     const struct epoll_event *ahead = NULL;
+    bool idle = true;
 
     for (int i = 0; i < n; i++) {
-        if (is_ahead(http, events[i].data.fd))
+        if (is_ahead(http, events[i].data.fd)) {
             ahead = &events[i];
-        else
-            tell(http, &events[i]);
+            continue;
+        }
+        tell(http, &events[i]);
+        idle = false;
     }
-    /* A handshake takes a while: one, and then a look whether something is there that matters. */
-    if (ahead && is_ahead(http, ahead->data.fd))
-        tell(http, ahead);
     if (http->curl_due >= 0 && http->curl_due <= machine_ms(NULL)) {
         http->curl_due = -1;
         curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        idle = false;
     }
     collect(http);
+    /* A handshake takes a while: one, where nothing is there that matters more. */
+    if (idle && ahead && is_ahead(http, ahead->data.fd)) {
+        tell(http, ahead);
+        collect(http);
+    }
 }
 
 static bool busy(const struct es_http *http)

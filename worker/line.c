@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a connection costs this machine, or about: between a full handshake and a resumed one. */
-static const double SETUP_MS = 0.7;
+/* What a connection costs this machine, or about: between a full handshake and a resumed one, and a
+ * full one where it is only guessed that it will be needed. */
+static const double SETUP_MS = 0.7, GUESSED_MS = 1.5;
 
 static bool same(const char *a, const char *b)
 {
@@ -225,9 +226,14 @@ void line_join(struct line *line, struct transfer *t)
     ahead_arrived(line, t);
     t->line = line;
     t->next = NULL;
-    *line->queue_end = t;
-    line->queue_end = &t->next;
     line->n_queue++;
+    if (t->first && line->queue) {
+        t->next = line->queue;
+        line->queue = t;
+    } else {
+        *line->queue_end = t;
+        line->queue_end = &t->next;
+    }
 }
 
 /* The time to the first byte: as it was seen, or as long as the oldest open request has waited. */
@@ -249,6 +255,7 @@ static double wait_of(const struct line *line, int64_t now_us)
 size_t line_width(const struct line *line, int64_t now_us)
 {
     size_t n = line->n_queue + line->n_active + ahead_expected(line);
+    double setup = line->n_queue == 0 && ahead_guessed(line) ? GUESSED_MS : SETUP_MS;
     double wait, least = 0;
     size_t best = MIN_CONNECTIONS, have = line->n_active + line->n_idle + line->n_ahead;
 
@@ -257,7 +264,7 @@ size_t line_width(const struct line *line, int64_t now_us)
     wait = wait_of(line, now_us);
     for (size_t waves = n / MAX_CONNECTIONS + 1; waves <= n; waves++) {
         size_t width = (n + waves - 1) / waves;
-        double cost = (double)waves * wait + (width > have ? (double)(width - have) * SETUP_MS : 0);
+        double cost = (double)waves * wait + (width > have ? (double)(width - have) * setup : 0);
 
         if (width < MIN_CONNECTIONS)
             break;

@@ -103,6 +103,7 @@ int transfer_new(const struct es_http_request *request, struct transfer **ret, s
     t->method = method_of(request->method);
     t->max_body = request->max_body;
     t->timeout_ms = request->timeout_ms;
+    t->first = request->flags & ES_HTTP_FIRST;
     t->on_data = request->on_data;
     t->on_done = request->on_done;
     t->data = request->data;
@@ -208,6 +209,7 @@ static size_t on_refusal(struct transfer *t, const char *bytes, size_t len)
 static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 {
     struct transfer *t = data;
+    const struct es_http_answer answer = {.status = t->status, .headers = &t->got_headers};
     size_t len = size * n;
 
     t->in_body = true;
@@ -217,7 +219,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
     if (t->got_bytes > t->max_body)
         return stop(t, ES_HTTP_TOO_LARGE);
     if (t->on_data)
-        return t->on_data(t->data, bytes, len) < 0 ? stop(t, ES_HTTP_STOPPED) : len;
+        return t->on_data(t->data, &answer, bytes, len) < 0 ? stop(t, ES_HTTP_STOPPED) : len;
     return es_buf_append(&t->got, bytes, len) < 0 ? stop(t, ES_HTTP_FAULT) : len;
 }
 

@@ -23,6 +23,7 @@ struct es_http_ca;
 enum es_http_flags {
     ES_HTTP_PLAIN_OK = 1 << 0, /* http:// may be used: metadata, loopback, a configured endpoint */
     ES_HTTP_NO_PROXY = 1 << 1, /* never through the proxy: metadata and container endpoints */
+    ES_HTTP_FIRST = 1 << 2,    /* before those in line: one page, and more come after it */
 };
 
 /* How far it got. */
@@ -68,9 +69,10 @@ struct es_http_request {
     const struct es_http_ca *ca; /* NULL: the system's */
     const char *proxy;           /* or NULL */
 
-    /* Bytes of a 2xx body as they come; a negative return stops with ES_HTTP_STOPPED. NULL: the
-     * body is collected. Called for no other status. */
-    int (*on_data)(void *data, const void *bytes, size_t len);
+    /* Bytes of a 2xx body as they come, with status and headers of the answer that is not over yet;
+     * a negative return stops with ES_HTTP_STOPPED. NULL: the body is collected. Called for no
+     * other status. */
+    int (*on_data)(void *data, const struct es_http_answer *answer, const void *bytes, size_t len);
     /* Exactly once. May send further requests. */
     void (*on_done)(void *data, const struct es_http_answer *answer);
     void *data;
@@ -83,8 +85,9 @@ int es_http_send(struct es_http *http, const struct es_http_request *request, st
 /* A hint: so many more requests are about to follow to where this one would go, with its method and
  * a body as long (body_len; body, headers and callbacks do not count). Connections are opened ahead
  * as far as that saves waiting. Nothing is sent over one before its request is there, and where one
- * cannot be had nobody hears of it. */
-void es_http_ahead(struct es_http *http, const struct es_http_request *like, size_t n);
+ * cannot be had nobody hears of it. soon: they come for certain and in a moment, and may take a
+ * connection that is not there yet. */
+void es_http_ahead(struct es_http *http, const struct es_http_request *like, size_t n, bool soon);
 /* None is expected any more from that host. */
 void es_http_no_more(struct es_http *http, const struct es_http_request *like);
 

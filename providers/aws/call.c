@@ -227,7 +227,7 @@ static int find_endpoint(const struct es_aws *aws, const char *bucket, char regi
 }
 
 void call_announce(struct es_aws *aws, const char *method, const char *bucket, size_t body_len,
-                   size_t n)
+                   size_t n, bool soon)
 {
     ES_CLEANUP(es_buf_done) struct es_buf url = {0};
     struct es_aws_endpoint endpoint;
@@ -242,17 +242,17 @@ void call_announce(struct es_aws *aws, const char *method, const char *bucket, s
     like.url = es_buf_str(&url);
     like.flags = endpoint.tls ? 0 : ES_HTTP_PLAIN_OK;
     if (n)
-        es_http_ahead(aws->shared->http, &like, n);
+        es_http_ahead(aws->shared->http, &like, n, soon);
     else
         es_http_no_more(aws->shared->http, &like);
 }
 
-static int on_data(void *data, const void *bytes, size_t len)
+static int on_data(void *data, const struct es_http_answer *answer, const void *bytes, size_t len)
 {
     struct call *call = data;
 
     call->delivered = true;
-    return call->is.on_data(call->is.data, bytes, len);
+    return call->is.on_data(call->is.data, answer, bytes, len);
 }
 
 static void on_answer(void *data, const struct es_http_answer *answer);
@@ -269,7 +269,8 @@ static int send(struct call *call, const struct es_aws_request *request,
         .body = call->is.body,
         .body_len = call->body.len,
         .max_body = call->is.max_body,
-        .flags = call->endpoint.tls ? 0 : ES_HTTP_PLAIN_OK,
+        .flags =
+            (call->endpoint.tls ? 0u : ES_HTTP_PLAIN_OK) | (call->is.first ? ES_HTTP_FIRST : 0u),
         .ca = aws->ca,
         .proxy = aws->proxy,
         .on_data = call->is.on_data ? on_data : NULL,

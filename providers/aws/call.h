@@ -48,9 +48,9 @@ struct call {
 int call_new(struct es_aws *aws, const struct es_aws_call *is, struct call **ret,
              struct es_err *err);
 void call_free(struct call *call);
-/* Says to the engine that n requests like this will follow; 0: none any more. */
+/* Says to the engine that n requests like this will follow, soon or perhaps; 0: none any more. */
 void call_announce(struct es_aws *aws, const char *method, const char *bucket, size_t body_len,
-                   size_t n);
+                   size_t n, bool soon);
 /* Signs and sends. The keys are there. Failures end the call. */
 void call_go(struct call *call);
 void call_end(struct call *call, int r, const struct es_err *err,

@@ -81,13 +81,13 @@ void client_advance(struct call *call)
     } else if (!call->announced) {
         /* The keys are on their way: meanwhile the connection is made. */
         call->announced = true;
-        call_announce(aws, call->is.method, call->is.bucket, call->body.len, 1);
+        call_announce(aws, call->is.method, call->is.bucket, call->body.len, 1, true);
     }
 }
 
 void es_aws_expect(struct es_aws *aws, const char *bucket, size_t n)
 {
-    call_announce(aws, "GET", bucket, 0, n);
+    call_announce(aws, "GET", bucket, 0, n, false);
 }
 
 static void start(void *data)

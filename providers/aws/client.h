@@ -54,10 +54,11 @@ struct es_aws_call {
     const char *body;
     size_t body_len;
     size_t max_body;
-    const char *allow;          /* what a denial should name: "s3:GetObject" */
+    bool first;        /* before all that wait: more calls come after this one, page by page */
+    const char *allow; /* what a denial should name: "s3:GetObject" */
     const char *allow_resource; /* "arn:aws:s3:::bucket/key", or NULL */
     /* As in es_http_request, for streamed objects. on_restart: what came does not count. */
-    int (*on_data)(void *data, const void *bytes, size_t len);
+    int (*on_data)(void *data, const struct es_http_answer *answer, const void *bytes, size_t len);
     void (*on_restart)(void *data);
     /* May refuse a 2xx whose content does not hold (checksum, not AWS's answer): a negative errno
      * with err makes it final, 1 with err a transient failure: tried again, final the third time.

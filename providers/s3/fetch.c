@@ -296,6 +296,7 @@ static int list(struct es_s3_run *run, const char *token, struct es_err *err)
                            .headers = headers,
                            .n_headers = owner ? 1 : 0,
                            .max_body = ES_S3_MAX_PAGE,
+                           .first = true,
                            .allow = "s3:ListBucket",
                            .allow_resource = resource.data,
                            .check = check_page,

@@ -2,8 +2,8 @@
  *
  * Bytes are hostile until the answer is whole and its ETag, length and checksum are right; what a
  * broken try brought never counts. A mirrored object passes through in constant memory, a merged
- * one (at most ES_MAX_DOCUMENT) is kept until all are there. Which checksum will be promised is
- * known only at the end, so all of them are computed. */
+ * one (at most ES_MAX_DOCUMENT) is kept until all are there. The checksum that the headers promise
+ * is computed meanwhile. */
 #include "envsync/limits.h"
 #include "providers/aws/checksum.h"
 #include "providers/aws/client.h"
@@ -13,14 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KINDS = ES_CHECKSUM_SHA256 + 1 };
-
 struct es_s3_transfer {
     struct es_s3_transfer *next, **link;
     struct es_s3_run *run;
     struct es_s3_object *object;
-    struct es_checksum sums[KINDS];
-    bool summed[KINDS]; /* SHA-1 may be switched off in OpenSSL */
+    struct es_checksum sum;       /* of what came of this try */
+    struct es_checksum_want want; /* that it must give */
+    bool summing;                 /* the headers of this try were looked at */
     int64_t got;
     unsigned wrong_sums;
     uint32_t id;
@@ -35,8 +34,7 @@ static void transfer_free(struct es_s3_transfer *t)
     *t->link = t->next;
     if (t->next)
         t->next->link = t->link;
-    for (int kind = 0; kind < KINDS; kind++)
-        es_checksum_done(&t->sums[kind]);
+    es_checksum_done(&t->sum);
     free(t);
 }
 
@@ -62,13 +60,26 @@ static struct es_s3_transfer *transfer_new(struct es_s3_run *run, struct es_s3_o
     return t;
 }
 
-static void start_sums(struct es_s3_transfer *t)
-{
-    struct es_err ignored;
+static const char *const sum_headers[] = {
+    "x-amz-checksum-crc64nvme", "x-amz-checksum-crc32", "x-amz-checksum-crc32c",
+    "x-amz-checksum-sha256",    "x-amz-checksum-sha1",
+};
 
-    for (int kind = ES_CHECKSUM_NONE + 1; kind < KINDS; kind++)
-        t->summed[kind] =
-            es_checksum_init(&t->sums[kind], (enum es_checksum_kind)kind, &ignored) == 0;
+/* What the answer promises, before the first byte or, of an empty object, at the end. */
+static int start_sum(struct es_s3_transfer *t, const struct es_http_answer *answer,
+                     struct es_err *err)
+{
+    if (t->summing)
+        return 0;
+    t->summing = true;
+    t->want = (struct es_checksum_want){0};
+    for (size_t i = 0; i < sizeof sum_headers / sizeof *sum_headers; i++) {
+        const char *value = es_http_header(answer, sum_headers[i]);
+
+        if (value)
+            es_checksum_pick(&t->want, sum_headers[i], value);
+    }
+    return t->want.kind == ES_CHECKSUM_NONE ? 0 : es_checksum_init(&t->sum, t->want.kind, err);
 }
 
 static int begin_file(struct es_s3_transfer *t)
@@ -106,13 +117,13 @@ static int mirror_data(struct es_s3_transfer *t, const char *bytes, size_t len)
     return r;
 }
 
-static int take(struct es_s3_transfer *t, const char *bytes, size_t len)
+static int take(struct es_s3_transfer *t, const struct es_http_answer *answer, const char *bytes,
+                size_t len)
 {
-    int r = 0;
+    int r = start_sum(t, answer, &t->err);
 
-    for (int kind = 0; r == 0 && kind < KINDS; kind++)
-        if (t->summed[kind])
-            r = es_checksum_update(&t->sums[kind], bytes, len, &t->err);
+    if (r == 0 && t->want.kind != ES_CHECKSUM_NONE)
+        r = es_checksum_update(&t->sum, bytes, len, &t->err);
     if (r == 0 && t->object->uses & ES_OBJECT_MERGED &&
         es_buf_append(&t->object->text, bytes, len) < 0)
         r = es_nomem(&t->err);
@@ -121,7 +132,7 @@ static int take(struct es_s3_transfer *t, const char *bytes, size_t len)
     return r;
 }
 
-static int on_data(void *data, const void *bytes, size_t len)
+static int on_data(void *data, const struct es_http_answer *answer, const void *bytes, size_t len)
 {
     struct es_s3_transfer *t = data;
 
@@ -134,7 +145,7 @@ static int on_data(void *data, const void *bytes, size_t len)
         return -ESTALE;
     }
     t->got += (int64_t)len;
-    t->stopped = take(t, bytes, len);
+    t->stopped = take(t, answer, bytes, len);
     return t->stopped;
 }
 
@@ -146,8 +157,8 @@ static void on_restart(void *data)
     if (t->run->over)
         return;
     t->got = 0;
+    t->summing = false;
     es_buf_clear(&t->object->text);
-    start_sums(t);
     if (t->stopped == 0)
         t->stopped = drop_file(t);
 }
@@ -155,31 +166,18 @@ static void on_restart(void *data)
 static int check_sum(struct es_s3_transfer *t, const struct es_http_answer *answer,
                      struct es_err *err)
 {
-    static const char *const headers[] = {"x-amz-checksum-crc64nvme", "x-amz-checksum-crc32",
-                                          "x-amz-checksum-crc32c", "x-amz-checksum-sha256",
-                                          "x-amz-checksum-sha1"};
-    struct es_checksum_want want = {0};
     char have[ES_CHECKSUM_TEXT];
-    int r;
+    int r = start_sum(t, answer, err);
 
-    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
-        const char *value = es_http_header(answer, headers[i]);
-
-        if (value)
-            es_checksum_pick(&want, headers[i], value);
-    }
-    if (want.kind == ES_CHECKSUM_NONE)
-        return 0;
-    if (!t->summed[want.kind])
-        return es_fail(err, ES_INTERNAL, ENOTSUP, "OpenSSL cannot compute the object's %s",
-                       es_checksum_name(want.kind));
-    r = es_checksum_final(&t->sums[want.kind], have, err);
-    if (r < 0 || strcmp(have, want.text) == 0)
+    if (r < 0 || t->want.kind == ES_CHECKSUM_NONE)
+        return r;
+    r = es_checksum_final(&t->sum, have, err);
+    if (r < 0 || strcmp(have, t->want.text) == 0)
         return r;
     t->wrong_sums++;
     r = es_fail(err, ES_INVALID, EBADMSG, "%s: its %s checksum does not match", t->object->key.data,
-                es_checksum_name(want.kind));
-    start_sums(t); /* without data there is no restart that would */
+                es_checksum_name(t->want.kind));
+    t->summing = false; /* without data there is no restart that would */
     return t->wrong_sums < ES_S3_MAX_WRONG_SUMS ? 1 : r;
 }
 
@@ -319,7 +317,6 @@ int es_s3_object_get(struct es_s3_run *run, struct es_s3_object *object, struct 
         es_buf_printf(&etag, "\"%s\"", es_buf_str(&object->etag)) < 0 ||
         resource_of(run, object, &resource) < 0)
         return es_nomem(err);
-    start_sums(t);
     if (object->etag.len > 0)
         headers[n++] = (struct es_aws_pair){"If-Match", etag.data};
     if (run->options->expected_bucket_owner)

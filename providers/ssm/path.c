@@ -87,6 +87,7 @@ static int ask(struct es_ssm_run *run, const struct es_buf *token, struct es_err
                            .body = body.data,
                            .body_len = body.len,
                            .max_body = ES_SSM_MAX_BODY,
+                           .first = true,
                            .allow = "ssm:GetParametersByPath",
                            .allow_resource = resource.data,
                            .on_done = on_done,

@@ -103,10 +103,11 @@ static long number(const struct run *run, int which, long def)
 
 static void launch(void *data);
 
-static int on_data(void *data, const void *bytes, size_t len)
+static int on_data(void *data, const struct es_http_answer *answer, const void *bytes, size_t len)
 {
     struct run *run = data;
 
+    (void)answer;
     (void)bytes;
     run->bytes += len;
     return 0;

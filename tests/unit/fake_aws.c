@@ -133,7 +133,8 @@ const char *es_http_header(const struct es_http_answer *answer, const char *name
 
 /* 0, -ECONNRESET where this try breaks, or what on_data says. In pieces, from memory of its own, so
  * that nothing is kept that was only lent. */
-static int give_data(const struct es_aws_call *call, const struct fake_answer *answer)
+static int give_data(const struct es_aws_call *call, const struct fake_answer *answer,
+                     const struct es_http_answer *http)
 {
     size_t len = answer->broken ? answer->broken : answer->len;
 
@@ -145,7 +146,7 @@ static int give_data(const struct es_aws_call *call, const struct fake_answer *a
         assert_non_null(piece);
         for (size_t i = 0; i < n; i++)
             piece[i] = answer->body[at + i];
-        r = call->on_data(call->data, piece, n);
+        r = call->on_data(call->data, http, piece, n);
         free(piece);
         if (r < 0)
             return r;
@@ -187,7 +188,7 @@ static bool try(struct fake_call *call, fake_answer_fn *fn)
     if (answer.class != ES_CLASSES)
         refuse(&reply, &answer);
     else if (c->on_data)
-        r = give_data(c, &answer);
+        r = give_data(c, &answer, &http);
     else
         assert_int_equal(es_buf_append(&http.body, answer.body, answer.len), 0);
     if (reply.r == 0 && r == -ECONNRESET)
