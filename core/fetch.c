@@ -132,7 +132,7 @@ static int listen_to(struct es_collecting *c, struct es_worker *worker, int64_t 
             r = es_collect(c, type, &in, err);
         tell_progress(c, &next);
         if (r == 1)
-            return es_worker_finish(worker, err);
+            return es_worker_dismiss(worker, err);
         if (r < 0)
             return r;
     }
@@ -142,7 +142,8 @@ enum { LAST_WORD = 500 /* milliseconds for the worker to say why nothing came in
 
 static int run_worker(struct es_collecting *c, int64_t deadline, struct es_err *err)
 {
-    ES_CLEANUP(es_worker_done) struct es_worker worker = {.job = -1, .records = -1};
+    ES_CLEANUP(es_worker_done) struct es_worker own = ES_WORKER_INIT;
+    struct es_worker *worker = c->plan->worker ? c->plan->worker : &own;
     const struct es_asked job = {.config = c->config,
                                  .wanted = c->pending,
                                  .files = c->files,
@@ -150,12 +151,12 @@ static int run_worker(struct es_collecting *c, int64_t deadline, struct es_err *
                                  .previous = c->plan->previous,
                                  .describe = c->plan->describe,
                                  .verbose = c->plan->verbose};
-    int r = es_worker_start(&worker, c->files, err);
+    int r = worker->pid > 0 ? 0 : es_worker_start(worker, err);
 
     if (r == 0)
-        r = es_worker_send(&worker, &job, deadline, err);
+        r = es_worker_send(worker, &job, deadline, err);
     if (r == 0)
-        r = listen_to(c, &worker, deadline + LAST_WORD, err);
+        r = listen_to(c, worker, deadline + LAST_WORD, err);
     if (r != -ETIMEDOUT)
         return r;
     for (uint32_t i = 0; i < c->config->n_sources; i++) {

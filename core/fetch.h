@@ -6,6 +6,7 @@
 #include "mirror.h"
 #include "needs.h"
 #include "previous.h"
+#include "worker.h"
 
 enum es_source_state {
     ES_SOURCE_GIVEN = 0, /* its records are there */
@@ -33,6 +34,7 @@ struct es_fetch_plan {
     const struct es_process *process;
     const struct es_previous *previous; /* what may be taken over, or NULL */
     const struct es_value *own_names;   /* that the last run wrote, or NULL */
+    struct es_worker *worker;           /* that may have been started already, or NULL */
     const char *root;
     const int *lock; /* which tells that something is staged; NULL in a dry run */
     int64_t deadline;

@@ -16,8 +16,7 @@
 
 struct es_stream {
     uint32_t source, id;
-    char *path; /* absolute, without root */
-    struct es_place place;
+    char *path;          /* absolute, without root */
     struct es_temp temp; /* none in a dry run */
     int old;             /* the file that is there, or -1 */
     struct stat st;      /* of old */
@@ -30,11 +29,10 @@ struct es_stream {
 static void stream_done(struct es_stream *s)
 {
     es_temp_done(&s->temp);
-    es_place_done(&s->place);
     es_close(&s->old);
     es_kept_object_done(&s->object);
     free(s->path);
-    *s = (struct es_stream){.place = {.dir = -1}, .temp = ES_TEMP_INIT, .old = -1};
+    *s = (struct es_stream){.temp = ES_TEMP_INIT, .old = -1};
 }
 
 static struct es_stream *find(struct es_mirror *m, uint32_t source, uint32_t id)
@@ -59,7 +57,7 @@ static struct es_stream *free_stream(struct es_mirror *m)
         return NULL;
     m->streams = streams;
     streams += m->n_streams++;
-    *streams = (struct es_stream){.place = {.dir = -1}, .temp = ES_TEMP_INIT, .old = -1};
+    *streams = (struct es_stream){.temp = ES_TEMP_INIT, .old = -1};
     return streams;
 }
 
@@ -78,22 +76,27 @@ static int output_in_place(const struct es_mirror *m, const char *path, struct e
 }
 
 /* Opens what is there, for comparing. */
-static int open_old(const struct es_mirror *m, struct es_stream *s, struct es_err *err)
+static int open_old(struct es_stream *s, const struct es_place *place, struct es_err *err)
 {
-    if (s->place.dir < 0)
+    if (place->dir < 0)
         return 0;
-    if (!m->look)
-        es_temp_sweep(&s->place, NULL);
-    if (fstatat(s->place.dir, s->place.base, &s->st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(place->dir, place->base, &s->st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : es_write_failed(s->path, errno, "stat", err);
     if (!S_ISREG(s->st.st_mode))
         return es_not_a_file(s->path, s->st.st_mode, err);
-    s->old = openat(s->place.dir, s->place.base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    s->old = openat(place->dir, place->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (s->old < 0)
         s->unknown = true;
     else if (fstat(s->old, &s->st) < 0 || !S_ISREG(s->st.st_mode))
         return es_write_failed(s->path, EINVAL, "open", err);
     return 0;
+}
+
+static struct es_mirrored_way *way_of(struct es_mirror *m)
+{
+    m->way.config = m->config;
+    m->way.root = m->root;
+    return &m->way;
 }
 
 /* For the next run, should this one be killed. One that stages nothing writes nothing. */
@@ -109,7 +112,8 @@ static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *
 {
     const struct es_owner owner = es_mirrored_owner(&m->config->sources[s->source]);
     const struct es_temp_tag tag = es_temp_tag(m->config->name);
-    int r = es_mirrored_walk(m->config, m->root, s->source, m->look, s->path, &s->place, err);
+    const struct es_place *place = &m->way.place;
+    int r = es_mirrored_go(way_of(m), s->source, m->look, s->path, err);
 
     if (r == -EACCES && m->look) {
         s->unknown = true;
@@ -117,13 +121,11 @@ static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *
     }
     if (r < 0)
         return r;
-    r = open_old(m, s, err);
+    r = open_old(s, place, err);
     if (r == 0 && !m->look)
         r = mark_staged(m, err);
     if (r == 0 && !m->look)
-        r = es_temp_create(&s->place, &owner, s->old, tag.text, s->path, &s->temp, err);
-    /* Hundreds may be under way: the place is walked to once more when it is published. */
-    es_place_done(&s->place);
+        r = es_temp_create(place, &owner, s->old, tag.text, s->path, &s->temp, err);
     return r;
 }
 
@@ -294,7 +296,7 @@ static int settle(struct es_mirror *m, struct es_stream *s, enum es_file_state *
     if (ms >= 0)
         r = set_time(s->temp.fd, ms, s->path, err);
     if (r == 0)
-        r = es_temp_seal(&s->temp, owner.mode, s->path, err);
+        r = es_temp_close(&s->temp, owner.mode, s->path, err);
     if (r < 0)
         return r;
     describe(file, &s->temp.st);
@@ -332,12 +334,11 @@ int es_mirror_end(struct es_mirror *m, uint32_t source, uint32_t id, struct es_e
 
 static void abandon(struct es_mirror *m, const struct es_kept_file *file)
 {
-    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
     struct es_err ignored;
 
-    if (file->temp.len > 0 && es_mirrored_walk(m->config, m->root, file->source, true,
-                                               es_buf_str(&file->path), &place, &ignored) == 0)
-        unlinkat(place.dir, es_buf_str(&file->temp), 0);
+    if (file->temp.len > 0 &&
+        es_mirrored_go(way_of(m), file->source, true, es_buf_str(&file->path), &ignored) == 0)
+        unlinkat(m->way.place.dir, es_buf_str(&file->temp), 0);
 }
 
 static void file_done(struct es_mirror *m, struct es_kept_file *file)
@@ -439,6 +440,7 @@ void es_mirror_done(struct es_mirror *m)
         file_done(m, &m->files[i]);
     for (size_t i = 0; i < m->n_results; i++)
         free(m->results[i].path);
+    es_mirrored_way_done(&m->way);
     free(m->streams);
     free(m->files);
     free(m->results);

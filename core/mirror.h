@@ -8,6 +8,7 @@
 
 #include "commit/manifest.h"
 #include "config.h"
+#include "mirrored.h"
 
 enum es_file_state {
     ES_FILE_SAME,
@@ -30,9 +31,10 @@ struct es_stream; /* one file under way */
 struct es_mirror {
     const struct es_config *config;
     const char *root;
-    const int *lock; /* is marked before the first file is staged; or NULL */
-    bool staged;     /* a file was */
-    bool look;       /* a dry run: compare only */
+    const int *lock;            /* is marked before the first file is staged; or NULL */
+    bool staged;                /* a file was */
+    bool look;                  /* a dry run: compare only */
+    struct es_mirrored_way way; /* to the last file */
     struct es_stream *streams;
     size_t n_streams;
     struct es_kept_file *files; /* whole ones, for the manifest */

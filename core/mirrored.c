@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,6 +46,55 @@ int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t 
     return walk_to(config, root, source, (struct es_walk){.dry = dry}, path, ret, err);
 }
 
+static size_t length_of_directory(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? (size_t)(slash - path) : 0;
+}
+
+static bool same_directory(const char *a, const char *b)
+{
+    size_t len = length_of_directory(a);
+
+    return len == length_of_directory(b) && memcmp(a, b, len) == 0;
+}
+
+void es_mirrored_way_done(struct es_mirrored_way *way)
+{
+    if (way->path)
+        es_place_done(&way->place);
+    free(way->path);
+    way->path = NULL;
+    way->place.dir = -1;
+}
+
+int es_mirrored_go(struct es_mirrored_way *way, uint32_t source, bool dry, const char *path,
+                   struct es_err *err)
+{
+    const char *base = path + length_of_directory(path) + 1;
+    ES_CLEANUP(es_freep) char *copy = NULL;
+    int r;
+
+    if (way->path && way->source == source && way->dry == dry && same_directory(way->path, path) &&
+        strlen(base) < sizeof way->place.base) {
+        snprintf(way->place.base, sizeof way->place.base, "%s", base);
+        return 0;
+    }
+    es_mirrored_way_done(way);
+    copy = strdup(path);
+    if (!copy)
+        return es_nomem(err);
+    r = es_mirrored_walk(way->config, way->root, source, dry, path, &way->place, err);
+    if (r != 0)
+        return r;
+    way->path = copy;
+    copy = NULL;
+    way->source = source;
+    way->dry = dry;
+    return 0;
+}
+
 bool es_mirrored_right_owner(const struct stat *st, const struct es_owner *owner)
 {
     return (geteuid() != 0 || (st->st_uid == owner->uid && st->st_gid == owner->gid)) &&
@@ -66,17 +116,16 @@ static bool says_no(int errnum)
            errnum == EPERM;
 }
 
-int es_mirrored_holds(const struct es_config *config, const char *root, uint32_t source,
-                      const struct es_kept_file *file, int64_t *ret_changed_ms, struct es_err *err)
+int es_mirrored_holds(struct es_mirrored_way *way, uint32_t source, const struct es_kept_file *file,
+                      int64_t *ret_changed_ms, struct es_err *err)
 {
-    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
     const char *path = es_buf_str(&file->path);
-    int r = es_mirrored_walk(config, root, source, true, path, &place, err);
+    int r = es_mirrored_go(way, source, true, path, err);
     struct stat st;
 
     if (r != 0)
         return r == 1 || says_no(-r) ? 0 : r;
-    if (fstatat(place.dir, place.base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(way->place.dir, way->place.base, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return says_no(errno) ? 0 : es_write_failed(path, errno, "stat", err);
     if (!is_file(&st, file))
         return 0;
@@ -87,41 +136,28 @@ int es_mirrored_holds(const struct es_config *config, const char *root, uint32_t
 
 /* ---- publishing ---- */
 
-/* The length of a path's directory. Files are in order of their paths. */
-static size_t directory_of(const struct es_kept_file *file)
-{
-    const char *path = es_buf_str(&file->path), *slash = strrchr(path, '/');
-
-    return slash ? (size_t)(slash - path) : 0;
-}
-
-static bool same_directory(const struct es_kept_file *a, const struct es_kept_file *b)
-{
-    return directory_of(a) == directory_of(b) &&
-           memcmp(es_buf_str(&a->path), es_buf_str(&b->path), directory_of(a)) == 0;
-}
-
+/* Files are in the order of their paths: each directory comes once. */
 int es_mirrored_settle(const struct es_config *config, const char *root,
                        const struct es_manifest *set, struct es_err *err)
 {
+    ES_CLEANUP(es_mirrored_way_done) struct es_mirrored_way way = ES_MIRRORED_WAY(config, root);
     const struct es_kept_file *last = NULL;
+    int r = 0;
 
-    for (size_t i = 0; i < set->n_files; i++) {
-        const struct es_kept_file *file = &set->files[i];
-        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
-        int r;
+    for (size_t i = 0; r == 0 && i <= set->n_files; i++) {
+        const struct es_kept_file *file = i < set->n_files ? &set->files[i] : NULL;
 
-        if (!file->streamed || file->temp.len == 0 || (last && same_directory(last, file)))
+        if (file && (!file->streamed || file->temp.len == 0))
             continue;
-        r = es_mirrored_walk(config, root, file->source, false, es_buf_str(&file->path), &place,
-                             err);
-        if (r == 0)
-            r = es_sync_directory(place.dir, es_buf_str(&file->path), err);
-        if (r < 0)
-            return r;
+        if (last && !(file && same_directory(es_buf_str(&last->path), es_buf_str(&file->path))))
+            r = es_sync_directory(way.place.dir, es_buf_str(&last->path), err);
         last = file;
+        if (r == 0 && file)
+            r = es_mirrored_go(&way, file->source, false, es_buf_str(&file->path), err);
+        if (r == 0 && file)
+            r = es_sync_file(way.place.dir, es_buf_str(&file->temp), es_buf_str(&file->path), err);
     }
-    return 0;
+    return r;
 }
 
 /* 1: the file is in its place, with owner and mode; 0: something else is, or nothing. */
@@ -183,11 +219,13 @@ static int publish(const struct es_place *place, const struct es_kept_file *file
         return r;
     if (renameat(place->dir, name, place->dir, place->base) < 0)
         return es_write_failed(path, errno, "rename", err);
-    return es_sync_directory(place->dir, path, err);
+    publishing->unsynced = true;
+    return 0;
 }
 
 /* Only what is still as this program wrote it. */
-static int prune(const struct es_place *place, const struct es_kept_file *file, struct es_err *err)
+static int prune(const struct es_place *place, const struct es_kept_file *file,
+                 struct es_publishing *publishing, struct es_err *err)
 {
     const char *path = es_buf_str(&file->path);
     struct stat st;
@@ -198,7 +236,8 @@ static int prune(const struct es_place *place, const struct es_kept_file *file, 
         return 0;
     if (unlinkat(place->dir, place->base, 0) < 0 && errno != ENOENT)
         return es_write_failed(path, errno, "remove", err);
-    return es_sync_directory(place->dir, path, err);
+    publishing->unsynced = true;
+    return 0;
 }
 
 /* What is gone from one bucket says nothing of another, and where prune has come since, what the
@@ -225,27 +264,39 @@ static const struct es_source *mirror_source(const struct es_config *config,
     return NULL;
 }
 
-static int publish_one(const struct es_config *config, const char *root,
-                       const struct es_manifest *set, const struct es_kept_file *file,
-                       struct es_publishing *publishing, struct es_report *report,
-                       struct es_err *err)
+/* What was renamed or removed in the directory that is left. */
+static int leave(const struct es_mirrored_way *way, struct es_publishing *publishing,
+                 struct es_err *err)
 {
-    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    if (!publishing->unsynced)
+        return 0;
+    publishing->unsynced = false;
+    return es_sync_directory(way->place.dir, way->path, err);
+}
+
+static int publish_one(struct es_mirrored_way *way, const struct es_manifest *set,
+                       const struct es_kept_file *file, struct es_publishing *publishing,
+                       struct es_report *report, struct es_err *err)
+{
+    const char *path = es_buf_str(&file->path);
     uint32_t number;
-    const struct es_source *source = mirror_source(config, set, file, &number);
-    int r;
+    const struct es_source *source = mirror_source(way->config, set, file, &number);
+    int r = 0;
 
     /* Only what the configuration still names. */
     if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
         return 0;
-    r = es_mirrored_walk(config, root, number, false, es_buf_str(&file->path), &place, err);
+    if (way->path && !same_directory(way->path, path))
+        r = leave(way, publishing, err);
+    if (r == 0)
+        r = es_mirrored_go(way, number, false, path, err);
     if (r == 0 && file->gone)
-        return prune(&place, file, err);
+        return prune(&way->place, file, publishing, err);
     if (r == 0 && file->temp.len > 0)
-        r = publish(&place, file, publishing, err);
+        r = publish(&way->place, file, publishing, err);
     if (r < 0)
         return r;
-    r = repair(&place, file, publishing, report, err);
+    r = repair(&way->place, file, publishing, report, err);
     if (r == 0)
         publishing->missing = file;
     return r < 0 ? r : 0;
@@ -255,16 +306,16 @@ int es_mirrored_publish(const struct es_config *config, const char *root,
                         const struct es_manifest *set, struct es_publishing *publishing,
                         struct es_report *report, struct es_err *err)
 {
+    ES_CLEANUP(es_mirrored_way_done) struct es_mirrored_way way = ES_MIRRORED_WAY(config, root);
     struct es_err further;
-    int r = 0;
+    int r = 0, s;
 
     for (size_t i = 0; !publishing->lost && i < set->n_files; i++) {
-        int s = publish_one(config, root, set, &set->files[i], publishing, report,
-                            r < 0 ? &further : err);
-
+        s = publish_one(&way, set, &set->files[i], publishing, report, r < 0 ? &further : err);
         r = r < 0 ? r : s;
     }
-    return r;
+    s = leave(&way, publishing, r < 0 ? &further : err);
+    return r < 0 ? r : s;
 }
 
 /* ---- sweeping ---- */

@@ -12,20 +12,39 @@
 /* Walks to the directory of a mirrored file of a source, by its rules. `dry`: nothing is made. */
 int es_mirrored_walk(const struct es_config *config, const char *root, uint32_t source, bool dry,
                      const char *path, struct es_place *ret, struct es_err *err);
+/* The same for files one after the other, of which those in one directory share a walk. All but
+ * config and root may be zero at first. */
+struct es_mirrored_way {
+    const struct es_config *config;
+    const char *root;
+    struct es_place place; /* of the last file */
+    char *path;            /* of the last file, or NULL */
+    uint32_t source;
+    bool dry;
+};
+#define ES_MIRRORED_WAY(c, r)                                                                      \
+    {                                                                                              \
+        .config = (c), .root = (r)                                                                 \
+    }
+int es_mirrored_go(struct es_mirrored_way *way, uint32_t source, bool dry, const char *path,
+                   struct es_err *err);
+void es_mirrored_way_done(struct es_mirrored_way *way);
+
 struct es_owner es_mirrored_owner(const struct es_source *source);
 bool es_mirrored_right_owner(const struct stat *st, const struct es_owner *owner);
 
 /* Is the file on disk still the one that the manifest means? 1 or 0, which also says that envsync
  * may not get there; or negative where nobody knows. ret_changed_ms: when its inode was last
  * changed, since 1970; or NULL. */
-int es_mirrored_holds(const struct es_config *config, const char *root, uint32_t source,
-                      const struct es_kept_file *file, int64_t *ret_changed_ms, struct es_err *err);
+int es_mirrored_holds(struct es_mirrored_way *way, uint32_t source, const struct es_kept_file *file,
+                      int64_t *ret_changed_ms, struct es_err *err);
 
-/* Makes the names of staged files durable, so that a manifest may name them. */
+/* Makes staged files durable, and their names, so that a manifest may name them. */
 int es_mirrored_settle(const struct es_config *config, const char *root,
                        const struct es_manifest *set, struct es_err *err);
 
 struct es_publishing {
+    bool unsynced; /* in the directory that is at work something has changed */
     int state;     /* directory of `current`, synced before anything is put in its place; or -1 */
     bool lost;     /* that has failed: nothing may be published */
     bool repaired; /* owners or modes were wrong */

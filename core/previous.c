@@ -57,6 +57,7 @@ static int load_files(const struct es_config *config, const char *root,
                       const struct es_store *store, size_t number, uint32_t source,
                       struct es_before *before)
 {
+    ES_CLEANUP(es_mirrored_way_done) struct es_mirrored_way way = ES_MIRRORED_WAY(config, root);
     before->files = calloc(store->set.n_files + 1, sizeof *before->files);
     if (!before->files)
         return -ENOMEM;
@@ -67,7 +68,7 @@ static int load_files(const struct es_config *config, const char *root,
 
         if (file->source != number || file->gone)
             continue;
-        if (es_mirrored_holds(config, root, source, file, &changed_ms, &ignored) > 0)
+        if (es_mirrored_holds(&way, source, file, &changed_ms, &ignored) > 0)
             before->files[before->n_files++] =
                 (struct es_known_file){.kept = file, .sure = changed_ms <= store->published_ms};
         else

@@ -246,6 +246,7 @@ static int fetch(struct es_run *run, const struct es_run_options *options, struc
                                        .process = options->process,
                                        .previous = &run->memory.previous,
                                        .own_names = &run->own_names,
+                                       .worker = &run->worker,
                                        .root = options->root,
                                        .lock = options->dry ? NULL : &run->lock,
                                        .deadline = options->deadline,
@@ -279,8 +280,8 @@ static bool is_base(const struct es_source *source, const struct es_kept_source 
 
 /* The source that mirrored a file of the last set and gives it no more, or -1. Only what is still
  * as it was written counts: what somebody else put there is not ours to remove. */
-static int gone_from(const struct es_run *run, const char *root, const struct es_kept_file *file,
-                     int *ret, struct es_err *err)
+static int gone_from(const struct es_run *run, struct es_mirrored_way *way,
+                     const struct es_kept_file *file, int *ret, struct es_err *err)
 {
     const struct es_kept_source *was = &run->memory.store.set.sources[file->source];
     int source = same_source(run, &was->name);
@@ -289,13 +290,15 @@ static int gone_from(const struct es_run *run, const char *root, const struct es
     if (source >= 0 && run->fetched.states[source] == ES_SOURCE_GIVEN &&
         is_base(&run->config.sources[source], &run->fetched.sources[source], was) &&
         !es_mirror_has(&run->fetched.mirror, &file->path))
-        r = es_mirrored_holds(&run->config, root, (uint32_t)source, file, NULL, err);
+        r = es_mirrored_holds(way, (uint32_t)source, file, NULL, err);
     *ret = r > 0 ? source : -1;
     return r < 0 ? r : 0;
 }
 
 static int find_gone(struct es_run *run, const char *root, struct es_err *err)
 {
+    ES_CLEANUP(es_mirrored_way_done)
+    struct es_mirrored_way way = ES_MIRRORED_WAY(&run->config, root);
     const struct es_manifest *old = &run->memory.store.set;
 
     if (!run->memory.store.usable)
@@ -304,7 +307,7 @@ static int find_gone(struct es_run *run, const char *root, struct es_err *err)
     if (!run->gone)
         return es_nomem(err);
     for (size_t i = 0; i < old->n_files; i++) {
-        int r = gone_from(run, root, &old->files[i], &run->gone[i], err);
+        int r = gone_from(run, &way, &old->files[i], &run->gone[i], err);
 
         if (r < 0)
             return r;
@@ -367,6 +370,9 @@ static int go(struct es_run *run, const struct es_run_options *options, struct e
     struct es_buf *texts = NULL;
     int r = may_rest(run, options, err);
 
+    /* It loads its libraries while the state is looked at. What is fresh needs none. */
+    if (r == 0 && !options->rollback && (options->fresh || run->config.fresh_for == 0))
+        r = es_worker_start(&run->worker, err);
     if (r == 0)
         r = options->dry ? look(run, options, report, err) : begin(run, options, report, err);
     if (r < 0 || run->end != ES_RUN_DONE)
@@ -404,6 +410,7 @@ void es_run_done(struct es_run *run)
     es_memory_done(&run->memory);
     es_value_done(&run->own_names);
     es_config_done(&run->config);
+    es_worker_done(&run->worker);
     es_close(&run->lock);
     free(run->restored);
     free(run->gone);

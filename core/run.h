@@ -52,6 +52,7 @@ enum es_act {
 struct es_run {
     struct es_config config;
     int lock;
+    struct es_worker worker;
     struct es_memory memory; /* the present set, and what it knows */
     struct es_value own_names;
     struct es_fetched fetched;
@@ -68,7 +69,7 @@ struct es_run {
 };
 #define ES_RUN_INIT                                                                                \
     {                                                                                              \
-        .lock = -1, .memory = ES_MEMORY_INIT                                                       \
+        .lock = -1, .worker = ES_WORKER_INIT, .memory = ES_MEMORY_INIT                             \
     }
 
 void es_run_tell(const struct es_run_options *options, enum es_phase phase, size_t n);

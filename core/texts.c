@@ -156,7 +156,7 @@ static int listen_to(struct es_worker *worker, struct es_tree *tree, int64_t dea
 
 int es_texts_read(struct es_tree *tree, struct es_err *err)
 {
-    ES_CLEANUP(es_worker_done) struct es_worker worker = {.job = -1, .records = -1};
+    ES_CLEANUP(es_worker_done) struct es_worker worker = ES_WORKER_INIT;
     ES_CLEANUP(es_value_done) struct es_value job = {0};
     const struct es_files none = {0};
     int64_t deadline = es_clock_ms() + TIME_MS;
@@ -166,9 +166,9 @@ int es_texts_read(struct es_tree *tree, struct es_err *err)
         return r;
     if (make_job(tree, &job) < 0)
         return es_nomem(err);
-    r = es_worker_start(&worker, &none, err);
+    r = es_worker_start(&worker, err);
     if (r == 0)
-        r = es_worker_post(&worker, &job, deadline, err);
+        r = es_worker_post(&worker, &job, &none, deadline, err);
     if (r == 0)
         r = listen_to(&worker, tree, deadline, err);
     if (r == -ETIMEDOUT)

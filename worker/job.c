@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { MAX_JOB = 64 << 20 };
 
@@ -23,7 +24,8 @@ static const struct es_value *get(const struct es_value *table, const char *key,
     return value && value->type == type ? value : NULL;
 }
 
-static int read_files(const struct es_value *list, struct es_task *task, struct es_err *err)
+static int read_files(const struct es_job *job, const struct es_value *list, struct es_task *task,
+                      struct es_err *err)
 {
     task->files = calloc(list->list.n + 1, sizeof *task->files);
     if (!task->files)
@@ -31,13 +33,14 @@ static int read_files(const struct es_value *list, struct es_task *task, struct 
     for (size_t i = 0; i < list->list.n; i++) {
         const struct es_value *role = get(&list->list.items[i], "role", ES_STRING);
         const struct es_value *path = get(&list->list.items[i], "path", ES_STRING);
-        const struct es_value *fd = get(&list->list.items[i], "fd", ES_INTEGER);
+        const struct es_value *number = get(&list->list.items[i], "number", ES_INTEGER);
 
-        if (!role || !path || !fd)
+        if (!role || !path || !number || number->integer < 0 ||
+            number->integer >= (int64_t)job->n_files)
             return malformed(err);
         task->files[task->fetch.n_files++] = (struct es_file){.role = es_buf_str(&role->text),
                                                               .path = es_buf_str(&path->text),
-                                                              .fd = (int)fd->integer};
+                                                              .fd = job->files[number->integer]};
     }
     return 0;
 }
@@ -106,7 +109,8 @@ static int read_known(const struct es_value *table, struct es_task *task, struct
     return 0;
 }
 
-static int read_task(const struct es_value *table, struct es_task *task, struct es_err *err)
+static int read_task(const struct es_job *job, const struct es_value *table, struct es_task *task,
+                     struct es_err *err)
 {
     const struct es_value *number = get(table, "number", ES_INTEGER);
     const struct es_value *type = get(table, "type", ES_STRING);
@@ -130,7 +134,7 @@ static int read_task(const struct es_value *table, struct es_task *task, struct 
     task->fetch.optional = optional->integer != 0;
     task->known_address = get(table, "known_address", ES_STRING);
     r = read_known(table, task, err);
-    return r < 0 ? r : read_files(files, task, err);
+    return r < 0 ? r : read_files(job, files, task, err);
 }
 
 void es_task_announce(struct es_task *task, struct es_sandbox *sandbox)
@@ -169,19 +173,66 @@ int es_task_prepare(struct es_task *task, struct es_err *err)
     return r;
 }
 
-static int read_value(int fd, struct es_value *ret, struct es_err *err)
+static int take_files(struct es_job *job, struct msghdr *message)
+{
+    if (message->msg_flags & MSG_CTRUNC)
+        return -EBADMSG;
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head)) {
+        size_t n = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS ||
+            n > ES_MAX_FILES - job->n_files)
+            return -EBADMSG;
+        memcpy(&job->files[job->n_files], CMSG_DATA(head), n * sizeof(int));
+        job->n_files += n;
+    }
+    return 0;
+}
+
+static int read_all(int fd, struct es_job *job, struct es_buf *text)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(64 * sizeof(int))];
+    } control;
+
+    for (;;) {
+        struct iovec iov = {.iov_len = 65536};
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control.room,
+                                 .msg_controllen = sizeof control.room};
+        ssize_t n;
+        int r;
+
+        if (es_buf_reserve(text, iov.iov_len) < 0)
+            return -ENOMEM;
+        iov.iov_base = text->data + text->len;
+        n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : 0;
+        text->len += (size_t)n;
+        r = text->len > MAX_JOB ? -EFBIG : take_files(job, &message);
+        if (r < 0)
+            return r;
+    }
+}
+
+static int read_value(int fd, struct es_job *job, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     struct es_cursor in;
     uint32_t len;
     uint8_t type;
-    int r = es_buf_read_fd(&text, fd, MAX_JOB);
+    int r = read_all(fd, job, &text);
 
     if (r < 0)
         return es_fail_errno(err, ES_INTERNAL, -r, "reading the job");
     in = (struct es_cursor){.p = text.data, .left = text.len};
     if (es_get_u32(&in, &len) < 0 || es_get_u8(&in, &type) < 0 || type != ES_FRAME_JOB ||
-        len != in.left + 1 || es_get_value(&in, ret) < 0 || in.left > 0)
+        len != in.left + 1 || es_get_value(&in, &job->root) < 0 || in.left > 0)
         return malformed(err);
     return 0;
 }
@@ -220,7 +271,7 @@ static int read_sources(struct es_job *job, struct es_err *err)
     if (!job->tasks)
         return es_nomem(err);
     for (; r == 0 && job->n < sources->list.n; job->n++)
-        r = read_task(&sources->list.items[job->n], &job->tasks[job->n], err);
+        r = read_task(job, &sources->list.items[job->n], &job->tasks[job->n], err);
     return r;
 }
 
@@ -235,7 +286,7 @@ static int check_texts(const struct es_value *texts, struct es_err *err)
 int es_job_read(int fd, struct es_job *ret, struct es_err *err)
 {
     ES_CLEANUP(es_job_done) struct es_job job = {0};
-    int r = read_value(fd, &job.root, err);
+    int r = read_value(fd, &job, err);
 
     if (r < 0)
         return r;
@@ -264,5 +315,7 @@ void es_job_done(struct es_job *job)
     free(job->tasks);
     es_surroundings_done(&job->surroundings);
     es_value_done(&job->root);
+    for (size_t i = 0; i < job->n_files; i++)
+        es_close(&job->files[i]);
     *job = (struct es_job){0};
 }

@@ -1,7 +1,8 @@
-/* The job: what the privileged side asks of the worker. One frame, then the pipe is closed. */
+/* The job: what the privileged side asks of the worker. One frame, then the socket is closed. */
 #ifndef ENVSYNC_WORKER_JOB_H
 #define ENVSYNC_WORKER_JOB_H
 
+#include "envsync/limits.h"
 #include "sandbox.h"
 #include "sink.h"
 
@@ -22,6 +23,8 @@ struct es_task {
 };
 
 struct es_job {
+    int files[ES_MAX_FILES]; /* as they came, by number */
+    size_t n_files;
     struct es_value root;
     struct es_surroundings surroundings;
     int64_t milliseconds; /* until the deadline */
@@ -32,7 +35,8 @@ struct es_job {
     const struct es_value *texts; /* or NULL: a list of strings to parse, instead of sources */
 };
 
-/* Reads the job from a descriptor, to its end. ES_INTERNAL: both programs are of one build. */
+/* Reads the job from a socket, to its end, and takes the files that come with it. ES_INTERNAL: both
+ * programs are of one build. */
 int es_job_read(int fd, struct es_job *ret, struct es_err *err);
 void es_job_done(struct es_job *job);
 

@@ -5,6 +5,7 @@
 #include "envsync/limits.h"
 #include "sum.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -459,9 +460,9 @@ int es_store_begin(struct es_store *store, struct es_err *err)
     return 0;
 }
 
-/* One file, by the one recipe. */
+/* One file, by the one recipe; sync: at once, else the set is synced as a whole. */
 static int put_file(int dir, const char *name, const void *data, size_t len,
-                    const struct es_sum *sum, int64_t ms, struct es_err *err)
+                    const struct es_sum *sum, int64_t ms, bool sync, struct es_err *err)
 {
     ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
     const struct es_owner owner = {.uid = geteuid(), .gid = getegid(), .mode = 0600};
@@ -481,7 +482,7 @@ static int put_file(int dir, const char *name, const void *data, size_t len,
     if (r == 0 && ms && futimens(temp.fd, times) < 0)
         r = broken(name, err);
     if (r == 0)
-        r = es_temp_seal(&temp, 0600, name, err);
+        r = sync ? es_temp_seal(&temp, 0600, name, err) : es_temp_close(&temp, 0600, name, err);
     return r == 0 ? es_temp_rename(&temp, name, err) : r;
 }
 
@@ -501,7 +502,7 @@ int es_store_write_for(struct es_store *store, const char *id, enum es_half half
 
     if (dir < 0)
         return dir;
-    return put_file(dir, name, data, len, &sum, ms, err);
+    return put_file(dir, name, data, len, &sum, ms, false, err);
 }
 
 int es_store_write(struct es_store *store, enum es_half half, const char *name, const void *data,
@@ -524,7 +525,7 @@ int es_store_note(const struct es_store *store, const char *id, const char *name
     if (text) {
         const struct es_sum sum = es_sum_of(id, name, text->data, text->len);
 
-        r = put_file(dir, name, text->data, text->len, &sum, 0, err);
+        r = put_file(dir, name, text->data, text->len, &sum, 0, true, err);
     } else if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
         r = broken(name, err);
     if (r == 0 && fsync(dir) < 0)
@@ -543,14 +544,33 @@ int es_store_read_note(const struct es_store *store, const char *id, const char 
                : r;
 }
 
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+/* All files of the set, in one go, and then their names. */
 static int sync_set(const struct es_store *store, enum es_half half, const char *id,
                     struct es_err *err)
 {
-    ES_CLEANUP(es_close) int dir = open_set(store, half, id, err);
+    int fd = open_set(store, half, id, err);
+    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
 
-    if (dir < 0)
-        return dir;
-    if (fsync(dir) < 0)
+    if (fd < 0)
+        return fd;
+    if (!dir) {
+        es_close(&fd);
+        return broken(id, err);
+    }
+    while ((entry = readdir(dir))) {
+        int r = entry->d_name[0] == '.' ? 0 : es_sync_file(fd, entry->d_name, "state", err);
+
+        if (r < 0)
+            return r;
+    }
+    if (fsync(fd) < 0)
         return broken("fsync", err);
     return es_sync_directory(store->halves[half].dir, "state", err);
 }
@@ -563,7 +583,7 @@ int es_store_point(struct es_store *store, const char *id, const char *previous,
     int n = write_pointer(id, previous, held, text);
     /* Its time is that of the last success: a rollback is none. */
     int64_t ms = strcmp(id, store->begun) == 0 ? 0 : store->succeeded_ms;
-    int r = put_file(store->halves[half].dir, "current", text, (size_t)n, NULL, ms, err);
+    int r = put_file(store->halves[half].dir, "current", text, (size_t)n, NULL, ms, true, err);
 
     if (r < 0)
         return r;

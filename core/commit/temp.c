@@ -202,16 +202,37 @@ int es_temp_write(struct es_temp *temp, const void *data, size_t len, const char
     return 0;
 }
 
-int es_temp_seal(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err)
+static int finish(struct es_temp *temp, mode_t mode, bool sync, const char *path,
+                  struct es_err *err)
 {
     int fd = temp->fd;
 
     if (fchmod(fd, mode) < 0)
         return es_write_failed(path, errno, "chmod", err);
-    if (fsync(fd) < 0 || fstat(fd, &temp->st) < 0)
+    if ((sync && fsync(fd) < 0) || fstat(fd, &temp->st) < 0)
         return es_write_failed(path, errno, "fsync", err);
     temp->fd = -1;
     return close(fd) < 0 ? es_write_failed(path, errno, "close", err) : 0;
+}
+
+int es_temp_seal(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err)
+{
+    return finish(temp, mode, true, path, err);
+}
+
+int es_temp_close(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err)
+{
+    return finish(temp, mode, false, path, err);
+}
+
+int es_sync_file(int dir, const char *name, const char *path, struct es_err *err)
+{
+    ES_CLEANUP(es_close)
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) < 0)
+        return es_write_failed(path, errno, "fsync", err);
+    return 0;
 }
 
 int es_sync_directory(int dir, const char *path, struct es_err *err)

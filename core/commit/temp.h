@@ -36,7 +36,10 @@ int es_temp_create(const struct es_place *place, const struct es_owner *owner, i
                    const char *tag, const char *path, struct es_temp *ret, struct es_err *err);
 int es_temp_write(struct es_temp *temp, const void *data, size_t len, const char *path,
                   struct es_err *err);
+/* Gives it its mode, syncs and closes it. */
 int es_temp_seal(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err);
+/* The same for one of many, which es_sync_file() is to sync later: all at once is much faster. */
+int es_temp_close(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err);
 /* Renames; the directory is the caller's to sync. The temp is done. */
 int es_temp_rename(struct es_temp *temp, const char *path, struct es_err *err);
 void es_temp_keep(struct es_temp *temp); /* forgets it without removing: a manifest names it */
@@ -59,6 +62,7 @@ bool es_temp_has_tag(const char *name, const char *tag);
 
 /* fchown() where there are the rights to; the missing capability is named. */
 int es_give_owner(int fd, const struct es_owner *owner, const char *path, struct es_err *err);
+int es_sync_file(int dir, const char *name, const char *path, struct es_err *err);
 int es_sync_directory(int dir, const char *path, struct es_err *err);
 
 /* ES_DENIED for what the system forbids, ES_OUTPUT for the rest: "PATH: WHAT: strerror". */

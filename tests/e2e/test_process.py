@@ -14,6 +14,7 @@ import pytest
 from conftest import BUILDDIR
 
 LIBRARIES = ["libcurl", "libcrypto", "libssl", "libexpat"]
+ENVIRONMENT = b"PATH=/usr/bin:/bin\0LC_ALL=C.UTF-8\0GNUTLS_NO_IMPLICIT_INIT=1\0"
 
 
 @pytest.fixture
@@ -284,11 +285,11 @@ def test_the_worker_is_nobody_without_privileges_groups_or_environment(as_root, 
     assert status["NoNewPrivs"] == "1"
     for caps in "CapInh", "CapPrm", "CapEff", "CapAmb":
         assert int(status[caps], 16) == 0
-    assert environ == b"PATH=/usr/bin:/bin\0LC_ALL=C.UTF-8\0" and b"CANARY" not in words
+    assert environ == ENVIRONMENT and b"CANARY" not in words
     assert re.search(r"Max core file size\s+0\s+0", limits)
-    # It has nothing to print on; then the pipes, and its source.
+    # It has nothing to print on; then the pipe and the socket, and its source.
     assert fds.pop(0) == fds.pop(1) == fds.pop(2) == "/dev/null"
-    files = {fd: path for fd, path in fds.items() if not path.startswith("pipe:")}
+    files = {fd: path for fd, path in fds.items() if not path.startswith(("pipe:", "socket:"))}
     assert set(files.values()) <= {str(plain.path("source.env"))}, fds
     for fd in [0, 1, 2, *files]:
         assert int(re.search(r"flags:\t(\d+)", flags[fd])[1], 8) & os.O_ACCMODE == os.O_RDONLY

@@ -548,10 +548,11 @@ static void what_the_configuration_no_longer_names_is_left_alone(void **state)
 
 static bool holds(struct fixture *f, int64_t published_ms)
 {
+    ES_CLEANUP(es_mirrored_way_done)
+    struct es_mirrored_way way = ES_MIRRORED_WAY(&f->config, f->dir->path);
     int64_t changed_ms;
 
-    return es_mirrored_holds(&f->config, f->dir->path, 0, &f->set.files[0], &changed_ms, &f->err) >
-               0 &&
+    return es_mirrored_holds(&way, 0, &f->set.files[0], &changed_ms, &f->err) > 0 &&
            changed_ms <= published_ms;
 }
 

@@ -6,6 +6,8 @@
 #include "core/worker.h"
 #include "envsync/limits.h"
 
+#include <sys/socket.h>
+
 enum ending { EXIT_0, EXIT_3, KILLED, HANG };
 
 static void end(enum ending ending)
@@ -222,7 +224,7 @@ static void a_job_that_is_not_read_does_not_block(void **state)
     assert_int_equal(es_table_add(&surroundings.environment, "A", 1, &entry), 0);
     assert_int_equal(es_value_set_string(&entry->value, large, 300000), 0);
     free(large);
-    assert_int_equal(pipe2(job, O_CLOEXEC), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, job), 0);
     unread = job[0];
     worker.job = job[1];
     assert_int_equal(es_worker_send(&worker, &asked, es_clock_ms() + 50, &err), -ETIMEDOUT);
