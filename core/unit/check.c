@@ -24,8 +24,9 @@ const struct es_unit_setting *es_judge_section(const struct es_judge *judge, con
     return NULL;
 }
 
-static void find(struct es_judge *judge, enum es_level level, const struct es_unit_setting *at,
-                 const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static void find(struct es_judge *judge, enum es_level level,
+                                                       const struct es_unit_setting *at,
+                                                       const char *fmt, va_list args)
 {
     struct es_err finding = {.class = ES_CONFIG};
     int n = snprintf(finding.msg, sizeof finding.msg,

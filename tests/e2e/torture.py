@@ -299,8 +299,8 @@ def points(calls, few):
 
 
 # What the kernel never refuses: libraries take it for granted.
-UNFAILING = {"brk", "clock_gettime", "exit", "exit_group", "futex", "geteuid", "getpid", "getppid", "gettid",
-             "getuid", "munmap", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "umask"}  # fmt: skip
+UNFAILING = {"brk", "clock_gettime", "exit", "exit_group", "futex", "getegid", "geteuid", "getgid", "getpid",
+             "getppid", "gettid", "getuid", "munmap", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "umask"}  # fmt: skip
 
 
 def from_main(calls):
