@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,12 +42,20 @@ static bool matches(const char *pattern, const char *path)
     return strcmp(pattern, path) == 0 || fnmatch(pattern, path, FNM_PATHNAME | FNM_PERIOD) == 0;
 }
 
-/* Paths of the configuration may have doubled slashes. */
+/* Paths of the configuration may have doubled slashes. False for one that no file can have. */
+static bool simplified(const char *path, char ret[PATH_MAX])
+{
+    if (strlen(path) >= PATH_MAX)
+        return false;
+    strcpy(ret, path);
+    return es_path_simplify(ret);
+}
+
 static bool reads_output(const struct env_file *file, const struct es_output *output)
 {
-    ES_CLEANUP(es_freep) char *path = strdup(output->path);
+    char path[PATH_MAX];
 
-    return path && es_path_simplify(path) && matches(file->path, path);
+    return simplified(output->path, path) && matches(file->path, path);
 }
 
 static const struct es_output *output_of(const struct es_judge *judge, const struct env_file *file)
@@ -60,10 +69,10 @@ static const struct es_output *output_of(const struct es_judge *judge, const str
 /* Could the source bring the file? A glob of systemd's own could be anything below. */
 static bool may_mirror(const struct es_source *source, const struct env_file *file)
 {
-    ES_CLEANUP(es_freep) char *dir = source->mirrors ? strdup(source->mirror.dir) : NULL;
+    char dir[PATH_MAX];
     const char *below;
 
-    if (!dir || !es_path_simplify(dir) || !es_path_below(file->path, dir))
+    if (!source->mirrors || !simplified(source->mirror.dir, dir) || !es_path_below(file->path, dir))
         return false;
     below = file->path + strlen(dir);
     below += *below == '/';

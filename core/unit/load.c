@@ -91,6 +91,8 @@ static int read_file(struct es_unit *unit, const char *path, struct es_err *err)
         return fd;
     }
     r = es_buf_read_fd(&text, fd, ES_MAX_UNIT);
+    if (r == -ENOMEM)
+        return es_nomem(err);
     if (r == -EFBIG)
         return es_fail(err, ES_CONFIG, EFBIG, "%s: is larger than 1 MiB", path);
     if (r < 0)

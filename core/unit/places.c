@@ -34,15 +34,15 @@ int es_judge_dirname(const char *path, char **ret, struct es_err *err)
 
 /* ---- where it writes ---- */
 
-static bool judged_before(const struct es_config *config, size_t output, const char *dir)
+static bool judged_before(const struct es_config *config, size_t output)
 {
-    struct es_err ignored;
+    const char *path = config->outputs[output].path;
+    size_t len = (size_t)(strrchr(path, '/') - path) + 1;
 
     for (size_t i = 0; i < output; i++) {
-        ES_CLEANUP(es_freep) char *other = NULL;
+        const char *other = config->outputs[i].path;
 
-        if (es_judge_dirname(config->outputs[i].path, &other, &ignored) == 0 &&
-            strcmp(other, dir) == 0)
+        if ((size_t)(strrchr(other, '/') - other) + 1 == len && memcmp(other, path, len) == 0)
             return true;
     }
     return false;
@@ -130,7 +130,7 @@ static int judge_outputs(struct es_judge *judge, const struct es_sandbox *sandbo
         if (r == 0)
             r = es_judge_path(judge->config->outputs[i].path, &path, err);
         if (r == 0 && !is_mount_point(judge, sandbox, path, dir) &&
-            !judged_before(judge->config, i, dir))
+            !judged_before(judge->config, i))
             r = judge_place(judge, sandbox, places, dir, err);
         if (r != 0)
             return r;
