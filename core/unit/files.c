@@ -45,9 +45,11 @@ static bool matches(const char *pattern, const char *path)
 /* Paths of the configuration may have doubled slashes. False for one that no file can have. */
 static bool simplified(const char *path, char ret[PATH_MAX])
 {
-    if (strlen(path) >= PATH_MAX)
+    size_t len = strlen(path);
+
+    if (len >= PATH_MAX)
         return false;
-    strcpy(ret, path);
+    memcpy(ret, path, len + 1);
     return es_path_simplify(ret);
 }
 
