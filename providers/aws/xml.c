@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <expat.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
