@@ -333,7 +333,9 @@ def as_root():
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory):
-    """A tree as `make install DESTDIR=...` makes it."""
+    """A tree as `make install DESTDIR=...` makes it, or what $ENVSYNC_INSTALLED has unpacked."""
+    if "ENVSYNC_INSTALLED" in os.environ:
+        return Path(os.environ["ENVSYNC_INSTALLED"])
     tree = tmp_path_factory.mktemp("installed")
     command = ["make", "-C", BUILDDIR, "-s", "--no-print-directory", "install", f"DESTDIR={tree}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
