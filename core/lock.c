@@ -91,11 +91,13 @@ bool es_lock_is_clean(int lock)
            memcmp(text, clean_mark, strlen(clean_mark)) == 0;
 }
 
-int es_lock_set_clean(int lock, bool clean, struct es_err *err)
+int es_lock_set_dirty(int lock, struct es_err *err)
 {
-    size_t len = clean ? strlen(clean_mark) : 0;
+    return ftruncate(lock, 0) < 0 ? es_fail_errno(err, ES_OUTPUT, errno, "state: lock") : 0;
+}
 
-    if (ftruncate(lock, 0) < 0 || pwrite(lock, clean_mark, len, 0) != (ssize_t)len)
-        return es_fail_errno(err, ES_OUTPUT, errno, "state: lock");
-    return 0;
+void es_lock_set_clean(int lock)
+{
+    if (ftruncate(lock, 0) == 0)
+        (void)!pwrite(lock, clean_mark, strlen(clean_mark), 0);
 }

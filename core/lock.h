@@ -13,7 +13,8 @@ int es_lock(const struct es_config *config, const char *root, int64_t deadline, 
 /* What the lock file says: has the last run of this boot left nothing half-way? Where nobody knows,
  * it is not clean. */
 bool es_lock_is_clean(int lock);
-int es_lock_set_clean(int lock, bool clean, struct es_err *err);
+int es_lock_set_dirty(int lock, struct es_err *err);
+void es_lock_set_clean(int lock); /* where it cannot be said, the next run looks once more */
 
 /* The lock of who does what on_change asks for, which one does without the other lock. */
 int es_lock_acting(const struct es_config *config, const char *root, int64_t deadline,

@@ -105,7 +105,7 @@ static int mark_staged(struct es_mirror *m, struct es_err *err)
     if (m->staged || !m->lock)
         return 0;
     m->staged = true;
-    return es_lock_set_clean(*m->lock, false, err);
+    return es_lock_set_dirty(*m->lock, err);
 }
 
 static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *err)

@@ -183,7 +183,7 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
     /* Whatever is staged now is nobody's. */
     if (r == 0 && !es_lock_is_clean(run->lock)) {
         es_mirrored_sweep(&run->config, options->root);
-        r = es_lock_set_clean(run->lock, true, err);
+        es_lock_set_clean(run->lock);
     }
     if (r < 0)
         return r;
@@ -388,7 +388,7 @@ static int go(struct es_run *run, const struct es_run_options *options, struct e
         r = es_keep(run, options, texts, report, err);
     es_keep_done(texts, run->config.n_sources);
     if (r == 0 && run->fetched.mirror.staged)
-        r = es_lock_set_clean(run->lock, true, err);
+        es_lock_set_clean(run->lock);
     return r;
 }
 

@@ -127,13 +127,13 @@ static void it_remembers_whether_a_run_has_ended_clean(void **state)
     int fd = lock(dir, "demo", 1000, NULL, NULL, &err);
 
     assert_false(es_lock_is_clean(fd)); /* nobody knows */
-    assert_int_equal(es_lock_set_clean(fd, true, &err), 0);
+    es_lock_set_clean(fd);
     assert_true(es_lock_is_clean(fd));
-    assert_int_equal(es_lock_set_clean(fd, true, &err), 0);
+    es_lock_set_clean(fd);
     close(fd);
     fd = lock(dir, "demo", 1000, NULL, NULL, &err);
     assert_true(es_lock_is_clean(fd));
-    assert_int_equal(es_lock_set_clean(fd, false, &err), 0);
+    assert_int_equal(es_lock_set_dirty(fd, &err), 0);
     assert_false(es_lock_is_clean(fd));
     close(fd);
 }
