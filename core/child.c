@@ -15,7 +15,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_SAID = 16 << 10, STEP = 5 /* milliseconds between two looks */ };
+enum {
+    MAX_SAID = 16 << 10,
+    BLOCKS = 16, /* read at one look */
+    STEP = 5,    /* milliseconds between two looks */
+};
 
 /* In the child. Whatever goes wrong is told by its errno on `why`, which exec() closes. */
 static void become(const char *const *argv, const struct es_process *process, int out, int why)
@@ -37,13 +41,13 @@ static void become(const char *const *argv, const struct es_process *process, in
     _exit(127);
 }
 
-/* Whatever was printed so far. */
+/* What was printed so far, or some of it: who prints without an end is not listened to for ever. */
 static void drain(int fd, struct es_buf *said)
 {
     char block[4096];
     ssize_t n;
 
-    while (said && (n = read(fd, block, sizeof block)) > 0)
+    for (size_t i = 0; said && i < BLOCKS && (n = read(fd, block, sizeof block)) > 0; i++)
         if (said->len < MAX_SAID && es_buf_append(said, block, (size_t)n) < 0)
             return;
 }

@@ -125,6 +125,7 @@ int es_worker_start(struct es_worker *worker, struct es_err *err)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, job) < 0)
         return es_fail_errno(err, ES_INTERNAL, errno, "socketpair");
     worker->job = job[1];
+    shutdown(job[0], SHUT_WR); /* only down: the way up are the records */
     if (pipe2(records, O_CLOEXEC) < 0) {
         es_close(&job[0]);
         return es_fail_errno(err, ES_INTERNAL, errno, "pipe");

@@ -139,6 +139,27 @@ static int on_timer(CURLM *multi, long ms, void *data)
     return 0;
 }
 
+static bool set_up_multi(CURLM *multi, struct es_http *http)
+{
+    return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE) == CURLM_OK;
+}
+
+/* What failed may be tried again, so nothing stays of it. */
+static void end_multi(struct es_http *http)
+{
+    curl_multi_cleanup(http->multi);
+    curl_share_cleanup(http->share);
+    curl_global_cleanup();
+    es_close(&http->epoll);
+    http->multi = NULL;
+    http->share = NULL;
+}
+
 int http_begin(struct es_http *http, struct es_err *err)
 {
     if (http->multi)
@@ -146,19 +167,18 @@ int http_begin(struct es_http *http, struct es_err *err)
     http->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (http->epoll < 0)
         return es_fail_errno(err, ES_INTERNAL, errno, "epoll_create1");
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        es_close(&http->epoll);
         return es_fail(err, ES_INTERNAL, ENOMEM, "libcurl cannot be initialised");
+    }
     http->share = curl_share_init();
     http->multi = http->share ? curl_multi_init() : NULL;
     if (!http->multi ||
-        curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
+        curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK ||
+        !set_up_multi(http->multi, http)) {
+        end_multi(http);
         return es_nomem(err);
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE);
+    }
     return 0;
 }
 

@@ -165,6 +165,17 @@ static int damaged(struct es_err *err)
     return es_fail(err, ES_OUTPUT, EBADMSG, "it is damaged");
 }
 
+/* systemd-creds passes over white space, wherever it is. */
+static bool has_no_key(const char *text)
+{
+    const char *key = no_key;
+
+    for (; *key && *text; text++)
+        if (!strchr(" \t\n\r\v\f", *text) && *text != *key++)
+            return false;
+    return *key == '\0';
+}
+
 static int unseal_chunk(const char *name, struct es_cursor *in, int64_t deadline,
                         struct es_buf *bundle, struct es_err *err)
 {
@@ -175,7 +186,7 @@ static int unseal_chunk(const char *name, struct es_cursor *in, int64_t deadline
         return es_nomem(err);
     if (r < 0)
         return damaged(err);
-    if (strncmp(es_buf_str(&chunk), no_key, strlen(no_key)) == 0)
+    if (has_no_key(es_buf_str(&chunk)))
         return es_fail(err, ES_OUTPUT, EBADMSG, "it is sealed with no key");
     r = es_creds_run(ES_CREDS_DECRYPT, name, chunk.data, chunk.len, soon(deadline), &text, err);
     if (r < 0)

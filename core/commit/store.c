@@ -564,12 +564,14 @@ static int sync_set(const struct es_store *store, enum es_half half, const char 
         es_close(&fd);
         return broken(id, err);
     }
-    while ((entry = readdir(dir))) {
+    while (errno = 0, (entry = readdir(dir))) {
         int r = entry->d_name[0] == '.' ? 0 : es_sync_file(fd, entry->d_name, "state", err);
 
         if (r < 0)
             return r;
     }
+    if (errno != 0)
+        return broken(id, err);
     if (fsync(fd) < 0)
         return broken("fsync", err);
     return es_sync_directory(store->halves[half].dir, "state", err);

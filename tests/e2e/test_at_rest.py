@@ -277,19 +277,25 @@ def spoil_swap(sealing):
     resum(present, other.read_bytes()[:-8])
 
 
-def spoil_null(sealing):
+def spoil_null(sealing, change=bytes):
     """Made with no key, which systemd-creds opens where there is no TPM: anybody can make that."""
     path = sealing.sealed()
     command = [CREDS, "encrypt", "--with-key=tpm2-absent", f"--name=envsync-{path.parent.name}-0-1", "-", "-"]
-    text = subprocess.run(command, input=b"x" * 100, capture_output=True, check=True).stdout
+    text = change(subprocess.run(command, input=b"x" * 100, capture_output=True, check=True).stdout)
     number = lambda n: n.to_bytes(4, "little")  # noqa: E731
     resum(path, b"envsync sealed 1\n" + number(1) + number(len(text)) + text)
+
+
+def spoil_null_spaced(sealing):
+    """systemd-creds passes over white space."""
+    spoil_null(sealing, lambda text: b"\n " + text[:5] + b" \t" + text[5:])
 
 
 @pytest.mark.parametrize(
     "spoil, why",
     [(spoil_bit, "decrypt failed"), (spoil_end, "damaged"), (spoil_count, "damaged"), (spoil_sum, "damaged"),
-     (spoil_all, "damaged"), (spoil_key, "decrypt failed"), (spoil_swap, "decrypt failed"), (spoil_null, "no key")],
+     (spoil_all, "damaged"), (spoil_key, "decrypt failed"), (spoil_swap, "decrypt failed"), (spoil_null, "no key"),
+     (spoil_null_spaced, "no key")],
 )  # fmt: skip
 def test_a_copy_that_does_not_open_is_told_and_counts_as_none(sealing, spoil, why):
     sealing.give(a=f"{CANARY}-0")

@@ -281,8 +281,10 @@ def held(cage, **keywords):
         assert time.monotonic() < end and run.poll() is None
         time.sleep(0.02)
     time.sleep(0.2)
+    # Without those that have ended and not been waited for yet.
+    alive = [pid for pid in descendants(run.pid) if "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()]
     try:
-        yield run, descendants(run.pid)
+        yield run, alive
     finally:
         run.kill()
         run.communicate()

@@ -136,7 +136,7 @@ def test_it_closes_its_sandbox_before_it_reads_a_source_or_opens_a_socket(landlo
     lines = worker_calls(host, tmp_path, gateway.environment())
     order = [at(lines, pattern) for pattern in (
         r"prctl\(PR_SET_PDEATHSIG, SIGKILL\)", r"prctl\(PR_SET_DUMPABLE, ", r"getppid\(\)",
-        r"read\(\d+<pipe:", r"landlock_create_ruleset\(", r"RLIMIT_FSIZE, \{rlim_cur=0, rlim_max=0",
+        r"recvmsg\(\d+<", r"landlock_create_ruleset\(", r"RLIMIT_FSIZE, \{rlim_cur=0, rlim_max=0",
         r"landlock_restrict_self\(.*= 0", r"read\(\d+<.*source\.env",
     )]  # fmt: skip
     assert None not in order and order == sorted(order), order
@@ -414,7 +414,7 @@ def test_the_text_of_a_source_is_never_parsed_as_root(host, no_json):
 
 
 def test_a_worker_without_network_or_sources_parses_it(host, tmp_path):
-    """The text goes through a pipe, never by argument, environment or file."""
+    """The text goes through a socket, never by argument, environment or file."""
     host.source(f"J='{JSON}'\n")
     host.output("json", types={"J": "json"})
     log = tmp_path / "trace"
@@ -426,7 +426,7 @@ def test_a_worker_without_network_or_sources_parses_it(host, tmp_path):
     parser = [line for line in lines if line.split()[0] == starts[1]]
     parser = parser[at(parser, r"execveat\("):]
     assert at(parser, r"setresuid\(|getppid") and not [line for line in parser if "socket(" in line]
-    taken, closed = at(parser, r"read\(\d+<pipe:.*CANARY"), at(parser, r"landlock_restrict_self\(.*= 0")
+    taken, closed = at(parser, r"recvmsg\(\d+<.*CANARY"), at(parser, r"landlock_restrict_self\(.*= 0")
     assert taken < closed < at(parser, r"write\(\d+<pipe:.*CANARY")
     assert "CANARY" not in "".join(line for line in lines if "execve" in line)
 

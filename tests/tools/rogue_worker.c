@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -103,6 +104,8 @@ static void list_writable(void)
         if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || flags & O_PATH)
             continue;
         fstat(fd, &st);
+        if (S_ISSOCK(st.st_mode) && send(fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+            continue;
         snprintf(text, sizeof text, "%d of type %o", fd, st.st_mode & S_IFMT);
         tell("descriptor", text, true);
     }
