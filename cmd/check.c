@@ -114,16 +114,17 @@ static int instance_of(const char *config, char **ret, struct es_err *err)
     return *ret ? 0 : es_nomem(err);
 }
 
-/* What --unit brings: the unit, and the configuration that it names where -c does not. */
+/* What --unit brings: the unit, and what runs envsync for it, which names the configuration where
+ * -c does not. */
 struct subject {
     struct es_unit unit;
-    char *config;
+    struct es_runner runner;
 };
 
 static void subject_done(struct subject *subject)
 {
     es_unit_done(&subject->unit);
-    free(subject->config);
+    es_runner_done(&subject->runner);
 }
 
 static int load_subject(struct es_session *session, struct subject *ret, struct es_err *err)
@@ -133,17 +134,18 @@ static int load_subject(struct es_session *session, struct subject *ret, struct 
 
     if (r == 0)
         r = es_unit_load(session->args.unit, NULL, instance, &ret->unit, err);
-    if (r == 0 && !session->args.config) {
-        r = es_unit_config_of(&ret->unit, read_call, &ret->config, err);
-        session->args.config = ret->config;
-    }
+    if (r == 0)
+        r = es_unit_find_runner(&ret->unit, session->args.config, read_call, &ret->runner, err);
+    if (r == 0 && !session->args.config)
+        session->args.config = ret->runner.config;
     return r;
 }
 
-/* Loads the configuration with the variables that it would find in the unit. */
-static int load_as_unit(struct es_session *session, const struct es_unit *unit,
+/* Loads the configuration with the variables that it would find in the unit that runs envsync. */
+static int load_as_unit(struct es_session *session, const struct subject *subject,
                         struct es_config *ret, struct es_err *err)
 {
+    const struct es_unit *unit = subject->runner.found ? &subject->runner.other : &subject->unit;
     ES_CLEANUP(es_unit_environment_done) struct es_unit_environment environment = {0};
     char **own = session->process.environ;
     int r = es_unit_environment(unit, own, &environment, err);
@@ -195,7 +197,7 @@ static int run(struct es_session *session, struct es_err *err)
     if (session->args.unit)
         r = load_subject(session, &subject, err);
     if (r == 0)
-        r = session->args.unit ? load_as_unit(session, &subject.unit, &config, err)
+        r = session->args.unit ? load_as_unit(session, &subject, &config, err)
                                : es_session_load(session, &config, err);
     if (r == 0)
         r = es_config_check_rest(&config, err);
@@ -211,7 +213,8 @@ const struct es_command es_command_check = {
         "unknown keys, wrong types, sources and groups that do not exist, outputs that are in\n"
         "each other's way. Asks no source. --unit also judges the systemd unit that runs envsync,\n"
         "a file or a name, with its drop-ins: what breaks a boot or opens root is an error, with\n"
-        "file and line. Without -c it takes the configuration that the unit names.\n"
+        "file and line. Without -c it takes the configuration that the unit names, or the unit\n"
+        "that runs envsync for it.\n"
         "--credentials tells, for each AWS source, which link of the chain would give the\n"
         "credentials, and where the region comes from.",
     .options = ES_ARG_CONFIG | ES_ARG_UNIT | ES_ARG_CREDENTIALS | ES_ARG_DEADLINE,

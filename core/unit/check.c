@@ -168,20 +168,6 @@ static int find_line(const struct es_unit *unit, const char *config, es_unit_cal
     return 0;
 }
 
-int es_unit_config_of(const struct es_unit *unit, es_unit_call_fn *read_call, char **ret,
-                      struct es_err *err)
-{
-    ES_CLEANUP(lines_done) struct lines lines = {0};
-    struct choice choice = {0};
-    int r = find_line(unit, NULL, read_call, NULL, &lines, &choice, err);
-
-    *ret = NULL;
-    if (r != 0 || !choice.call.config)
-        return r;
-    *ret = strdup(choice.call.config);
-    return *ret ? 0 : es_nomem(err);
-}
-
 /* ---- a unit and what runs envsync for it ---- */
 
 static void judge_done(struct es_judge *judge)
@@ -299,9 +285,10 @@ static int judge_other(const struct question *q, const struct es_unit *unit, siz
     return r;
 }
 
-/* Loads a unit that this one depends on, where it runs envsync with the configuration. */
-static int load_runner(const struct question *q, const struct es_unit *unit, const char *name,
-                       struct es_unit *ret, bool *ret_runs, struct es_err *err)
+/* Loads a unit that this one depends on, where it runs envsync with the configuration; without one
+ * (NULL), where that is what the unit is there for. ret_config: the one that it names, or NULL. */
+static int load_runner(const struct es_unit *unit, const char *name, const char *config,
+                       es_unit_call_fn *read_call, struct es_runner *ret, struct es_err *err)
 {
     ES_CLEANUP(es_unit_done) struct es_unit other = {0};
     ES_CLEANUP(lines_done) struct lines lines = {0};
@@ -310,7 +297,6 @@ static int load_runner(const struct question *q, const struct es_unit *unit, con
     struct es_err ignored;
     int r;
 
-    *ret_runs = false;
     if (len < 9 || strcmp(name + len - 8, ".service") != 0)
         return 0;
     r = es_unit_load(name, unit->folder, NULL, &other, &ignored);
@@ -318,68 +304,160 @@ static int load_runner(const struct question *q, const struct es_unit *unit, con
         return es_nomem(err);
     if (r != 0)
         return 0;
-    r = find_line(&other, q->config->file, q->read_call, NULL, &lines, &choice, err);
+    r = find_line(&other, config, read_call, NULL, &lines, &choice, err);
     if (r != 0 || choice.rank < 2)
         return r;
-    *ret = other;
+    if (!config && (choice.call.task != ES_UNIT_SYNC || strcmp(choice.key, "ExecStart") != 0))
+        return 0;
+    if (choice.call.config && !(ret->config = strdup(choice.call.config)))
+        return es_nomem(err);
+    ret->other = other;
     other = (struct es_unit){0};
-    *ret_runs = true;
+    ret->found = true;
     return 0;
 }
 
-/* Finds the unit that runs envsync for this one, and says what is wrong with the way it is tied. */
-static int find_runner(const struct question *q, struct es_judge *judge, struct es_unit *ret,
-                       bool *ret_found, struct es_err *err)
+/* What a unit depends on, and what it comes after. */
+struct ties {
+    struct es_unit_items needs, wants, after;
+};
+
+static void ties_done(struct ties *ties)
 {
-    ES_CLEANUP(es_unit_items_done) struct es_unit_items needs = {0}, wants = {0}, after = {0};
+    es_unit_items_done(&ties->needs);
+    es_unit_items_done(&ties->wants);
+    es_unit_items_done(&ties->after);
+}
+
+/* Finds the unit that runs envsync for this one. ret_at: the item that ties them. */
+static int search_ties(const struct es_unit *unit, const char *config, es_unit_call_fn *read_call,
+                       struct ties *ties, struct es_runner *ret, const struct es_unit_item **ret_at,
+                       struct es_err *err)
+{
     const char *const keys[] = {"Requires|BindsTo|Requisite", "Wants|Upholds", "After"};
-    struct es_unit_items *const lists[] = {&needs, &wants, &after};
-    const struct es_unit_item *found = NULL;
+    struct es_unit_items *const lists[] = {&ties->needs, &ties->wants, &ties->after};
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < 3; i++)
-        r = es_unit_list(judge->unit, "Unit", keys[i], ES_UNIT_NO_RESET, lists[i], err);
-    *ret_found = false;
+        r = es_unit_list(unit, "Unit", keys[i], ES_UNIT_NO_RESET, lists[i], err);
     for (size_t i = 0; r == 0 && i < 3; i++)
-        for (size_t j = 0; r == 0 && !found && j < lists[i]->n; j++) {
-            r = load_runner(q, judge->unit, es_buf_str(&lists[i]->items[j].text), ret, ret_found,
-                            err);
-            if (r == 0 && *ret_found)
-                found = &lists[i]->items[j];
+        for (size_t j = 0; r == 0 && !ret->found && j < lists[i]->n; j++) {
+            *ret_at = &lists[i]->items[j];
+            r = load_runner(unit, es_buf_str(&(*ret_at)->text), config, read_call, ret, err);
         }
-    if (r != 0 || !found)
+    return r;
+}
+
+/* Finds the unit that runs envsync for this one, and says what is wrong with the way it is tied. */
+static int find_runner(const struct question *q, struct es_judge *judge, struct es_runner *ret,
+                       struct es_err *err)
+{
+    ES_CLEANUP(ties_done) struct ties ties = {0};
+    const struct es_unit_item *found = NULL;
+    int r = search_ties(judge->unit, q->config->file, q->read_call, &ties, ret, &found, err);
+    const char *name = ret->other.name;
+
+    if (r != 0 || !ret->found)
         return r;
-    if (!es_unit_find(&needs, ret->name))
+    if (!es_unit_find(&ties.needs, name))
         es_judge_error(judge, found->at,
                        "%s starts also where %s has failed, with old files or none; say "
                        "Requires=%s, and After=",
-                       judge->unit->name, ret->name, ret->name);
-    if (!es_unit_find(&after, ret->name))
+                       judge->unit->name, name, name);
+    if (!es_unit_find(&ties.after, name))
         es_judge_error(judge, found->at,
                        "%s does not wait for %s, which writes its files; add After=%s",
-                       judge->unit->name, ret->name, ret->name);
+                       judge->unit->name, name, name);
+    return 0;
+}
+
+/* Lines that do not run before the app does: envsync among them is in a wrong place. */
+static const char *const late_keys[] = {"ExecCondition", "ExecStartPost", "ExecReload",
+                                        "ExecStop",      "ExecStopPost",  NULL};
+
+static int find_late(const struct es_unit *unit, es_unit_call_fn *read_call, struct es_runner *ret,
+                     struct es_err *err)
+{
+    for (size_t i = 0; !ret->config && late_keys[i]; i++) {
+        ES_CLEANUP(es_unit_commands_done) struct es_unit_commands commands = {0};
+        struct choice choice = {0};
+        int r = es_unit_commands(unit, late_keys[i], &commands, err);
+
+        if (r != 0)
+            return r;
+        if (choose(&commands, late_keys[i], NULL, read_call, NULL, &choice) < 0)
+            return es_nomem(err);
+        if (choice.call.config && !(ret->config = strdup(choice.call.config)))
+            return es_nomem(err);
+    }
+    return 0;
+}
+
+void es_runner_done(struct es_runner *runner)
+{
+    es_unit_done(&runner->other);
+    free(runner->config);
+}
+
+static int tell_nothing_runs(const struct es_unit *unit, struct es_err *err)
+{
+    int n = (int)es_unit_prefix_length(unit->name);
+    const char *name = unit->name;
+
+    return es_fail(err, ES_CONFIG, ENOENT,
+                   "%s: nothing in %s runs envsync before the app starts: add to [Service] "
+                   "ExecStartPre=!" BINDIR "/envsync -c " SYSCONFDIR "/envsync/%.*s.toml, or to "
+                   "[Unit] Requires=envsync@%.*s.service and After=envsync@%.*s.service",
+                   unit->files[0], name, n, name, n, name, n, name);
+}
+
+int es_unit_find_runner(const struct es_unit *unit, const char *config, es_unit_call_fn *read_call,
+                        struct es_runner *ret, struct es_err *err)
+{
+    ES_CLEANUP(lines_done) struct lines lines = {0};
+    ES_CLEANUP(es_runner_done) struct es_runner runner = {0};
+    ES_CLEANUP(ties_done) struct ties ties = {0};
+    const struct es_unit_item *at;
+    struct choice choice = {0};
+    int r = find_line(unit, config, read_call, NULL, &lines, &choice, err);
+
+    if (r == 0 && choice.rank >= 2 && choice.call.config &&
+        !(runner.config = strdup(choice.call.config)))
+        r = es_nomem(err);
+    if (r == 0 && choice.rank < 2)
+        r = search_ties(unit, config, read_call, &ties, &runner, &at, err);
+    if (r == 0 && choice.rank == 0 && !runner.found && !config)
+        r = find_late(unit, read_call, &runner, err);
+    if (r != 0)
+        return r;
+    if (!config && !runner.config)
+        return choice.rank == 0 && !runner.found
+                   ? tell_nothing_runs(unit, err)
+                   : es_fail(err, ES_USAGE, EINVAL,
+                             "%s: which configuration envsync runs with cannot be told from the "
+                             "unit; name it with -c",
+                             unit->name);
+    *ret = runner;
+    runner = (struct es_runner){0};
     return 0;
 }
 
 /* Without a line, and without another unit: is it in a wrong place at least? */
 static int tell_not_run(const struct question *q, struct es_judge *judge, struct es_err *err)
 {
-    static const char *const keys[] = {"ExecCondition", "ExecStartPost", "ExecReload",
-                                       "ExecStop",      "ExecStopPost",  NULL};
-
-    for (size_t i = 0; keys[i]; i++) {
+    for (size_t i = 0; late_keys[i]; i++) {
         ES_CLEANUP(es_unit_commands_done) struct es_unit_commands commands = {0};
         struct choice choice = {0};
-        int r = es_unit_commands(judge->unit, keys[i], &commands, err);
+        int r = es_unit_commands(judge->unit, late_keys[i], &commands, err);
 
         if (r != 0)
             return r;
-        if (choose(&commands, keys[i], q->config->file, q->read_call, NULL, &choice) < 0)
+        if (choose(&commands, late_keys[i], q->config->file, q->read_call, NULL, &choice) < 0)
             return es_nomem(err);
         if (choice.rank == 0)
             continue;
         es_judge_error(judge, commands.items[choice.number].at,
-                       "%s=: %s; make it ExecStartPre=", keys[i],
+                       "%s=: %s; make it ExecStartPre=", late_keys[i],
                        i == 0 ? "where envsync fails, the app is passed over in silence"
                               : "it does not run before the app starts");
         return 0;
@@ -394,22 +472,21 @@ static int tell_not_run(const struct question *q, struct es_judge *judge, struct
 static int judge_unit(const struct question *q, struct es_judge *judge, struct es_err *err)
 {
     ES_CLEANUP(lines_done) struct lines lines = {0};
-    ES_CLEANUP(es_unit_done) struct es_unit other = {0};
+    ES_CLEANUP(es_runner_done) struct es_runner runner = {0};
     struct choice choice = {0};
-    bool found = false;
     int r = find_line(judge->unit, q->config->file, q->read_call, judge, &lines, &choice, err);
 
     if (r == 0 && choice.rank < 2)
-        r = find_runner(q, judge, &other, &found, err);
+        r = find_runner(q, judge, &runner, err);
     if (r != 0)
         return r;
     take_line(judge, &lines, &choice);
-    if (found) {
+    if (runner.found) {
         size_t errors = 0;
 
         judge->line = NULL;
-        judge->runner = other.name;
-        r = judge_other(q, &other, &errors, err);
+        judge->runner = runner.other.name;
+        r = judge_other(q, &runner.other, &errors, err);
         judge->errors += errors;
     } else {
         if (!judge->line)

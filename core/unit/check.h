@@ -28,9 +28,18 @@ struct es_unit_call {
 typedef int es_unit_call_fn(struct es_unit_command *command, struct es_unit_call *ret,
                             struct es_err *err);
 
-/* The configuration that the unit runs envsync with; NULL in ret where it does not run it. */
-int es_unit_config_of(const struct es_unit *unit, es_unit_call_fn *read_call, char **ret,
-                      struct es_err *err);
+/* What runs envsync for a unit. */
+struct es_runner {
+    char *config;         /* that the line names, or NULL */
+    bool found;           /* it is another unit that does: */
+    struct es_unit other; /* which the one that is asked about depends on */
+};
+void es_runner_done(struct es_runner *runner);
+
+/* Finds it. config: what it is to run with, or NULL: then one is found, or ES_CONFIG where nothing
+ * runs envsync, and ES_USAGE where nobody can tell. */
+int es_unit_find_runner(const struct es_unit *unit, const char *config, es_unit_call_fn *read_call,
+                        struct es_runner *ret, struct es_err *err);
 
 /* The environment that the unit gives its commands, as far as it is in the unit itself and in files
  * that are there, besides `inherited`, less what is unset. A list for execve(). ret_missing: names

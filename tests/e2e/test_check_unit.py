@@ -403,6 +403,40 @@ def test_without_c_the_configuration_is_the_one_that_the_unit_names(case):
     assert result.rc == 0
 
 
+def test_without_c_the_configuration_is_that_of_the_oneshot_that_the_unit_requires(case):
+    case.tables[1] = case.tables[1].replace('"b"', '"${BUCKET}"')
+    case.tables.insert(0, 'env = ["BUCKET"]\n')
+    case.check()
+    oneshot = ONESHOT.replace("/etc/envsync/%i.toml", str(case.scratch.folder / "%i.toml"))
+    oneshot = oneshot.replace("PrivateTmp=yes", "Environment=BUCKET=b")
+    case.scratch.write("envsync@.service", oneshot)
+    # What it is ordered after may run envsync for itself: that is no matter of this unit.
+    case.scratch.write("db.service", SAFE.replace("/etc/envsync/%p.toml", "/etc/envsync/other.toml"))
+    unit = case.scratch.write("foo.service", APP.replace("After=", "After=db.service "))
+    result = case.envsync.ok("check", "--unit", unit)
+    assert f"{case.scratch.path('foo.toml')}: fine" in result.err
+    assert "error" not in result.err and "warning" not in result.err
+    unit.write_text(APP.replace("Requires=envsync@foo.service\n", ""))
+    result = case.envsync("check", "--unit", unit)
+    assert result.rc == 78 and "Requires=envsync@foo.service" in result.err
+
+
+def test_without_c_and_without_envsync_that_alone_is_told(case):
+    unit = case.scratch.write("foo.service", APP)  # what it requires is not there
+    result = case.envsync("check", "--unit", unit)
+    assert result.rc == 78
+    assert re.fullmatch(f"envsync: error: {unit}: nothing in foo.service runs envsync before the app starts: "
+                        r"add to \[Service\] ExecStartPre=!/\S+/envsync -c /\S+/foo.toml, or .*\n", result.err)  # fmt: skip
+    case.check()
+    late = SAFE.replace("ExecStartPre=!", "ExecStartPost=!").replace("/etc/envsync/%p", str(case.scratch.folder / "%p"))
+    unit.write_text(late)
+    result = case.envsync("check", "--unit", unit)
+    assert result.rc == 78 and "make it ExecStartPre=" in result.err
+    unit.write_text(SAFE.replace("/etc/envsync/%p.toml", "${CONFIG}"))
+    result = case.envsync("check", "--unit", unit)
+    assert result.rc == 64 and "name it with -c" in result.err
+
+
 def test_a_name_is_looked_for_where_systemd_looks(case, as_root):
     case.check()
     config, unit = case.scratch.path("foo.toml"), case.scratch.path("foo.service")
