@@ -193,6 +193,19 @@ static int remember_file(struct es_unit *unit, const char *file, const char **re
     return 0;
 }
 
+/* Takes a byte order mark off: the first one of a file, on whichever line. */
+static bool skip_mark(const char **line, size_t *len)
+{
+    if (*len < 3 || memcmp(*line, "\xef\xbb\xbf", 3) != 0)
+        return false;
+    *line += 3;
+    *len -= 3;
+    return true;
+}
+
+/* Lines that go on are gathered; any other is taken where it lies. All of it is linear: only the
+ * last physical line says whether it goes on, and what was gathered is given back, for clearing a
+ * buffer costs what it once held. */
 int es_unit_parse(struct es_unit *unit, const char *file, const char *text, size_t len,
                   struct es_err *err)
 {
@@ -203,24 +216,24 @@ int es_unit_parse(struct es_unit *unit, const char *file, const char *text, size
     size_t n = 0;
     int r = remember_file(unit, file, &p.file, err);
 
-    for (bool bom = true; r == 0 && next_line(&p, &line, &n);) {
+    for (bool marked = false; r == 0 && next_line(&p, &line, &n);) {
         if (is_comment(line, n))
             continue;
-        if (bom && n >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
-            line += 3;
-            n -= 3;
-            bom = false;
+        marked = marked || skip_mark(&line, &n);
+        if (first == 0 && !continues(line, n)) {
+            r = take_line(&p, p.line, line, n, err);
+            continue;
         }
-        if (es_buf_append(&logical, line, n) < 0)
-            return es_nomem(err);
         if (first == 0)
             first = p.line;
-        if (continues(es_buf_str(&logical), logical.len)) {
+        if (es_buf_append(&logical, line, n) < 0)
+            return es_nomem(err);
+        if (continues(line, n)) {
             logical.data[logical.len - 1] = ' ';
             continue;
         }
         r = take_line(&p, first, es_buf_str(&logical), logical.len, err);
-        es_buf_clear(&logical);
+        es_buf_done(&logical);
         first = 0;
     }
     if (r == 0 && first > 0)

@@ -2,7 +2,9 @@
  * tests/e2e/test_unit_systemd.py asks the one of this host. */
 #include "core_case.h"
 
+#include "core/clock.h"
 #include "core/unit/unit.h"
+#include "envsync/limits.h"
 
 static struct es_unit unit_of(const char *name, const char *text, size_t len)
 {
@@ -110,6 +112,30 @@ static void more_settings_than_the_limit_are_refused(void **state)
 }
 
 /* ---- values ---- */
+
+/* In a time that grows with the square of the length each would take minutes. */
+static void a_file_at_the_limit_is_read_in_linear_time(void **state)
+{
+    static const char *const tails[] = {"\\\n", "\n"};
+    const int64_t start = es_clock_ms();
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        ES_CLEANUP(es_unit_done) struct es_unit unit = {0};
+        ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+        struct es_err err = {.msg = "nothing"};
+
+        assert_int_equal(es_buf_puts(&text, "[Service]\nA="), 0);
+        while (text.len < ES_MAX_UNIT / 2)
+            assert_int_equal(es_buf_putc(&text, 'a'), 0);
+        assert_int_equal(es_buf_puts(&text, "\\\n\n"), 0);
+        while (text.len < ES_MAX_UNIT)
+            assert_int_equal(es_buf_puts(&text, tails[i]), 0);
+        if (es_unit_parse(&unit, "F", text.data, ES_MAX_UNIT, &err) < 0)
+            fail_msg("refused: %s", err.msg);
+    }
+    assert_true(es_clock_ms() - start < 10000);
+}
 
 static void the_last_value_that_can_be_read_counts(void **state)
 {
@@ -271,6 +297,7 @@ int main(void)
         cmocka_unit_test(a_byte_order_mark_is_passed_over),
         cmocka_unit_test(a_header_that_is_not_closed_refuses_the_unit),
         cmocka_unit_test(more_settings_than_the_limit_are_refused),
+        cmocka_unit_test(a_file_at_the_limit_is_read_in_linear_time),
         cmocka_unit_test(the_last_value_that_can_be_read_counts),
         cmocka_unit_test(a_list_is_all_since_it_was_emptied),
         cmocka_unit_test(specifiers_stand_for_the_name_and_the_usual_places),
