@@ -42,14 +42,12 @@ int es_unit_find_runner(const struct es_unit *unit, const char *config, es_unit_
                         struct es_runner *ret, struct es_err *err);
 
 /* The environment that the unit gives its commands, as far as it is in the unit itself and in files
- * that are there, besides `inherited`, less what is unset. A list for execve(). ret_missing: names
- * of `asked` that only `inherited` has. */
+ * that are there, besides `inherited`, less what is unset. A list for execve(). */
 struct es_unit_environment {
     char **list; /* ends with NULL; may hold secrets */
 };
 int es_unit_environment(const struct es_unit *unit, char *const *inherited,
                         struct es_unit_environment *ret, struct es_err *err);
-/* Does the unit, or a file that it reads, set the name? */
 void es_unit_environment_done(struct es_unit_environment *environment);
 
 /* Adds what it finds to the report. ret_errors: how many of it are errors. */

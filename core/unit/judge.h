@@ -1,4 +1,5 @@
-/* Between the files that judge a unit: check.c, run.c, order.c, files.c, confine.c. */
+/* Between the files that judge a unit: check.c, run.c, order.c, files.c, confine.c, places.c,
+ * owner.c. */
 #ifndef ENVSYNC_CORE_UNIT_JUDGE_H
 #define ENVSYNC_CORE_UNIT_JUDGE_H
 
