@@ -177,13 +177,16 @@ static int list_dropins(struct dropins *dropins, const char *path, struct es_err
         es_close(&fd);
         return es_nomem(err);
     }
-    for (size_t seen = 0; r == 0 && seen < ENTRIES && (entry = readdir(dir)); seen++)
+    for (size_t seen = 0; errno = 0, r == 0 && (entry = readdir(dir)); seen++) {
+        if (seen == ENTRIES)
+            return es_fail(err, ES_CONFIG, EFBIG, "%s: more than %d files", path, ENTRIES);
         if (is_dropin(entry->d_name) && !is_known(dropins, entry->d_name))
             r = add_dropin(dropins, path, entry->d_name, err);
-    return r;
+    }
+    return r == 0 && errno != 0 ? es_fail_errno(err, ES_CONFIG, errno, "%s", path) : r;
 }
 
-/* Names of the directories of drop-ins, without their ".d". */
+/* Names of the directories of drop-ins. */
 struct names {
     char *items[NAMES];
     size_t n;
@@ -202,7 +205,7 @@ static int add_name(struct names *names, const char *name, size_t len, const cha
     if (names->n == NAMES)
         return es_fail(err, ES_CONFIG, ENAMETOOLONG, "%s: more than %d directories of drop-ins",
                        name, NAMES);
-    if (asprintf(&names->items[names->n], "%.*s%s%s", (int)len, name, middle, rest) < 0)
+    if (asprintf(&names->items[names->n], "%.*s%s%s.d", (int)len, name, middle, rest) < 0)
         return es_nomem(err);
     names->n++;
     return 0;
@@ -252,9 +255,9 @@ static int read_dropins(struct es_unit *unit, const struct search *search, const
         for (size_t j = 0; r == 0 && j < search->n; j++) {
             ES_CLEANUP(es_freep) char *path = NULL;
 
-            if (asprintf(&path, "%s/%s.d", search->dirs[j], names.items[i]) < 0)
-                return es_nomem(err);
-            r = list_dropins(&dropins, path, err);
+            r = join(search->dirs[j], names.items[i], &path, err);
+            if (r == 0)
+                r = list_dropins(&dropins, path, err);
         }
     if (r == 0 && dropins.n > 1)
         qsort(dropins.items, dropins.n, sizeof *dropins.items, compare_dropins);

@@ -144,6 +144,19 @@ static void a_file_over_its_limit_is_refused(void **state)
     free(big);
 }
 
+static void a_directory_of_more_files_than_the_limit_is_refused(void **state)
+{
+    put_unit(*state, "a.service");
+    put_dropin(*state, "a.service", "z.conf");
+    for (int i = 0; i < 10000; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "a.service.d/%d", i);
+        assert_int_equal(mknod(in(*state, name), S_IFREG | 0644, 0), 0);
+    }
+    assert_refused(in(*state, "a.service"), ES_CONFIG, "more than 10000 files");
+}
+
 static void what_is_no_regular_file_is_never_opened(void **state)
 {
     assert_int_equal(mkfifo(in(*state, "fifo.service"), 0644), 0);
@@ -160,6 +173,7 @@ int main(void)
         test_in_dir(a_masked_unit_is_told_and_a_masked_drop_in_is_passed_over),
         test_in_dir(an_alias_has_the_drop_ins_of_both_names),
         test_in_dir(a_file_over_its_limit_is_refused),
+        test_in_dir(a_directory_of_more_files_than_the_limit_is_refused),
         test_in_dir(what_is_no_regular_file_is_never_opened),
     };
 
