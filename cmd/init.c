@@ -4,7 +4,8 @@
 
 #include "../core/commit/replace.h"
 #include "../core/unit/check.h"
-#include "../core/unit/sandbox.h"
+#include "../core/unit/mounts.h"
+#include "../core/unit/rights.h"
 #include "cmd.h"
 #include "show.h"
 
@@ -185,28 +186,28 @@ static int set_output(struct es_init *init, struct es_err *err)
     return 0;
 }
 
-static bool may_write(const struct es_sandbox *sandbox, const char *path)
+static bool may_write(const struct es_unit_mounts *mounts, const char *path)
 {
-    const struct es_mount *mount = es_sandbox_find(sandbox, path);
+    const struct es_unit_mount *mount = es_unit_mounts_find(mounts, path);
 
     return !mount || mount->access == ES_ACCESS_FULL || mount->access == ES_ACCESS_DEFAULT;
 }
 
 static int read_sandbox(struct es_init *init, struct es_err *err)
 {
-    ES_CLEANUP(es_sandbox_done) struct es_sandbox sandbox = {0};
+    ES_CLEANUP(es_unit_mounts_done) struct es_unit_mounts mounts = {0};
     const struct es_unit *unit = &init->unit;
     const struct es_unit_setting *at = NULL;
-    const struct es_mount *mount;
-    int r = es_sandbox_read(unit, &sandbox, err);
+    const struct es_unit_mount *mount;
+    int r = es_unit_mounts_read(unit, &mounts, err);
 
     if (r != 0)
         return r;
     if (es_unit_filters_calls(unit, &at) < 0)
         return es_nomem(err);
-    mount = es_sandbox_find(&sandbox, init->file);
+    mount = es_unit_mounts_find(&mounts, init->file);
     init->confined = at || (mount && mount->access < ES_ACCESS_READ) ||
-                     !may_write(&sandbox, "/run/envsync") || !may_write(&sandbox, init->output) ||
+                     !may_write(&mounts, "/run/envsync") || !may_write(&mounts, init->output) ||
                      es_unit_bool(unit, "Service", "PrivateUsers", false, NULL) ||
                      es_unit_next(unit, "Service", "RootDirectory|RootImage", NULL);
     for (int right = 0; right < ES_RIGHTS; right++)

@@ -4,7 +4,8 @@
 #define ENVSYNC_CORE_UNIT_JUDGE_H
 
 #include "check.h"
-#include "sandbox.h"
+#include "mounts.h"
+#include "rights.h"
 
 /* Where envsync keeps its state. */
 #define ES_STATE_RUN  "/run/envsync"

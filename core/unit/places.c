@@ -83,10 +83,10 @@ static void tell_places(struct es_judge *judge, const struct places *places)
 
 /* Adds a directory that envsync writes to, where it cannot; tells the ones so far where another
  * setting is in the way. */
-static int judge_place(struct es_judge *judge, const struct es_sandbox *sandbox,
+static int judge_place(struct es_judge *judge, const struct es_unit_mounts *mounts,
                        struct places *places, const char *dir, struct es_err *err)
 {
-    const struct es_mount *mount = es_sandbox_find(sandbox, dir);
+    const struct es_unit_mount *mount = es_unit_mounts_find(mounts, dir);
 
     if (!mount || mount->access == ES_ACCESS_FULL || mount->access == ES_ACCESS_DEFAULT ||
         mount->access == ES_ACCESS_BOUND || mount->access == ES_ACCESS_SHARED)
@@ -103,11 +103,11 @@ static int judge_place(struct es_judge *judge, const struct es_sandbox *sandbox,
 }
 
 /* A file that is a mount point itself cannot be replaced. */
-static bool is_mount_point(struct es_judge *judge, const struct es_sandbox *sandbox,
+static bool is_mount_point(struct es_judge *judge, const struct es_unit_mounts *mounts,
                            const char *path, const char *dir)
 {
-    for (size_t i = 0; i < sandbox->n; i++) {
-        const struct es_mount *mount = &sandbox->mounts[i];
+    for (size_t i = 0; i < mounts->n; i++) {
+        const struct es_unit_mount *mount = &mounts->items[i];
 
         if (strcmp(mount->path, path) != 0 || mount->access == ES_ACCESS_DEFAULT)
             continue;
@@ -120,7 +120,7 @@ static bool is_mount_point(struct es_judge *judge, const struct es_sandbox *sand
     return false;
 }
 
-static int judge_outputs(struct es_judge *judge, const struct es_sandbox *sandbox,
+static int judge_outputs(struct es_judge *judge, const struct es_unit_mounts *mounts,
                          struct places *places, struct es_err *err)
 {
     for (size_t i = 0; i < judge->config->n_outputs; i++) {
@@ -129,16 +129,15 @@ static int judge_outputs(struct es_judge *judge, const struct es_sandbox *sandbo
 
         if (r == 0)
             r = es_judge_path(judge->config->outputs[i].path, &path, err);
-        if (r == 0 && !is_mount_point(judge, sandbox, path, dir) &&
-            !judged_before(judge->config, i))
-            r = judge_place(judge, sandbox, places, dir, err);
+        if (r == 0 && !is_mount_point(judge, mounts, path, dir) && !judged_before(judge->config, i))
+            r = judge_place(judge, mounts, places, dir, err);
         if (r != 0)
             return r;
     }
     return 0;
 }
 
-static int judge_mirrors(struct es_judge *judge, const struct es_sandbox *sandbox,
+static int judge_mirrors(struct es_judge *judge, const struct es_unit_mounts *mounts,
                          struct places *places, struct es_err *err)
 {
     for (size_t i = 0; i < judge->config->n_sources; i++) {
@@ -150,25 +149,25 @@ static int judge_mirrors(struct es_judge *judge, const struct es_sandbox *sandbo
             continue;
         r = es_judge_path(source->mirror.dir, &dir, err);
         if (r == 0)
-            r = judge_place(judge, sandbox, places, dir, err);
+            r = judge_place(judge, mounts, places, dir, err);
         if (r != 0)
             return r;
     }
     return 0;
 }
 
-static int judge_writing(struct es_judge *judge, const struct es_sandbox *sandbox,
+static int judge_writing(struct es_judge *judge, const struct es_unit_mounts *mounts,
                          struct es_err *err)
 {
     ES_CLEANUP(places_done) struct places places = {0};
-    int r = judge_place(judge, sandbox, &places, ES_STATE_RUN, err);
+    int r = judge_place(judge, mounts, &places, ES_STATE_RUN, err);
 
     if (r == 0 && es_config_has_disk(judge->config))
-        r = judge_place(judge, sandbox, &places, ES_STATE_DISK, err);
+        r = judge_place(judge, mounts, &places, ES_STATE_DISK, err);
     if (r == 0)
-        r = judge_outputs(judge, sandbox, &places, err);
+        r = judge_outputs(judge, mounts, &places, err);
     if (r == 0)
-        r = judge_mirrors(judge, sandbox, &places, err);
+        r = judge_mirrors(judge, mounts, &places, err);
     if (r == 0)
         tell_places(judge, &places);
     return r;
@@ -176,12 +175,12 @@ static int judge_writing(struct es_judge *judge, const struct es_sandbox *sandbo
 
 /* The unit fails before anything runs where such a path is not there. Only a unit that is installed
  * tells that of this host. */
-static void judge_missing(struct es_judge *judge, const struct es_sandbox *sandbox)
+static void judge_missing(struct es_judge *judge, const struct es_unit_mounts *mounts)
 {
     struct stat st;
 
-    for (size_t i = 0; !judge->unit->folder && i < sandbox->n; i++) {
-        const struct es_mount *mount = &sandbox->mounts[i];
+    for (size_t i = 0; !judge->unit->folder && i < mounts->n; i++) {
+        const struct es_unit_mount *mount = &mounts->items[i];
 
         if (mount->must_exist && stat(mount->path, &st) < 0 && errno == ENOENT)
             es_judge_warning(judge, mount->at,
@@ -193,10 +192,10 @@ static void judge_missing(struct es_judge *judge, const struct es_sandbox *sandb
 
 /* ---- what it reads ---- */
 
-static void judge_read(struct es_judge *judge, const struct es_sandbox *sandbox, const char *path,
-                       const char *what, const char *name)
+static void judge_read(struct es_judge *judge, const struct es_unit_mounts *mounts,
+                       const char *path, const char *what, const char *name)
 {
-    const struct es_mount *mount = es_sandbox_find(sandbox, path);
+    const struct es_unit_mount *mount = es_unit_mounts_find(mounts, path);
 
     if (mount && (mount->access == ES_ACCESS_NONE || mount->access == ES_ACCESS_EMPTY ||
                   mount->access == ES_ACCESS_SHARED))
@@ -205,7 +204,7 @@ static void judge_read(struct es_judge *judge, const struct es_sandbox *sandbox,
                        mount->at->key, path, what, name);
 }
 
-static int judge_source(struct es_judge *judge, const struct es_sandbox *sandbox,
+static int judge_source(struct es_judge *judge, const struct es_unit_mounts *mounts,
                         const struct es_source *source, const struct es_surroundings *surroundings,
                         struct es_err *err)
 {
@@ -219,34 +218,34 @@ static int judge_source(struct es_judge *judge, const struct es_sandbox *sandbox
         return es_nomem(err);
     for (size_t i = 0; r == 0 && i < needs.n; i++)
         if (!(needs.items[i].flags & ES_NEED_OPTIONAL))
-            judge_read(judge, sandbox, needs.items[i].path, "source ", source->name);
+            judge_read(judge, mounts, needs.items[i].path, "source ", source->name);
     return 0;
 }
 
-static int judge_sources(struct es_judge *judge, const struct es_sandbox *sandbox,
+static int judge_sources(struct es_judge *judge, const struct es_unit_mounts *mounts,
                          struct es_err *err)
 {
     ES_CLEANUP(es_surroundings_done) struct es_surroundings surroundings = {0};
     int r = es_surroundings_gather(judge->config, judge->process, NULL, &surroundings, err);
 
     if (r == 0 && judge->call.config)
-        judge_read(judge, sandbox, judge->call.config, "envsync", "");
+        judge_read(judge, mounts, judge->call.config, "envsync", "");
     if (r == 0 && judge->config->bootstrap)
-        judge_read(judge, sandbox, judge->config->bootstrap, "the configuration", "");
+        judge_read(judge, mounts, judge->config->bootstrap, "the configuration", "");
     for (size_t i = 0; r == 0 && i < judge->config->n_sources; i++)
-        r = judge_source(judge, sandbox, &judge->config->sources[i], &surroundings, err);
+        r = judge_source(judge, mounts, &judge->config->sources[i], &surroundings, err);
     return r;
 }
 
 int es_judge_places(struct es_judge *judge, struct es_err *err)
 {
-    ES_CLEANUP(es_sandbox_done) struct es_sandbox sandbox = {0};
-    int r = es_sandbox_read(judge->unit, &sandbox, err);
+    ES_CLEANUP(es_unit_mounts_done) struct es_unit_mounts mounts = {0};
+    int r = es_unit_mounts_read(judge->unit, &mounts, err);
 
     if (r == 0)
-        r = judge_sources(judge, &sandbox, err);
+        r = judge_sources(judge, &mounts, err);
     if (r != 0 || judge->call.task == ES_UNIT_EXEC)
         return r;
-    judge_missing(judge, &sandbox);
-    return judge_writing(judge, &sandbox, err);
+    judge_missing(judge, &mounts);
+    return judge_writing(judge, &mounts, err);
 }

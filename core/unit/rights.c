@@ -1,5 +1,5 @@
-/* See sandbox.h: what a unit's settings leave of capabilities, system calls and the network. */
-#include "sandbox.h"
+/* See rights.h: what a unit's settings leave of capabilities, system calls and the network. */
+#include "rights.h"
 
 #include <errno.h>
 #include <stdlib.h>

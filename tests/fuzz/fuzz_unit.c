@@ -1,7 +1,8 @@
 /* One text as a systemd unit: no crash, errors are the configuration's and say the line, and
  * whatever can be asked of a unit has an answer. */
 #include "core/unit/check.h"
-#include "core/unit/sandbox.h"
+#include "core/unit/mounts.h"
+#include "core/unit/rights.h"
 #include "envsync/limits.h"
 
 #include <errno.h>
@@ -31,14 +32,14 @@ static void ask_commands(const struct es_unit *unit)
 
 static void ask_sandbox(const struct es_unit *unit)
 {
-    ES_CLEANUP(es_sandbox_done) struct es_sandbox sandbox = {0};
+    ES_CLEANUP(es_unit_mounts_done) struct es_unit_mounts mounts = {0};
     const struct es_unit_setting *at = NULL;
     struct es_err err = {0};
-    int r = es_sandbox_read(unit, &sandbox, &err);
+    int r = es_unit_mounts_read(unit, &mounts, &err);
 
     must_be_told(r, &err);
-    for (size_t i = 0; i < sandbox.n; i++)
-        if (!es_sandbox_find(&sandbox, sandbox.mounts[i].path))
+    for (size_t i = 0; i < mounts.n; i++)
+        if (!es_unit_mounts_find(&mounts, mounts.items[i].path))
             abort();
     for (int right = 0; right < ES_RIGHTS; right++)
         es_unit_lacks_right(unit, (enum es_right)right);

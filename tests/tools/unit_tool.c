@@ -6,7 +6,7 @@
  *   unit_tool UNIT files                              what was read
  *
  * Prints one JSON object, {"result": [...]}. */
-#include "core/unit/sandbox.h"
+#include "core/unit/mounts.h"
 #include "envsync/format.h"
 
 #include <stdio.h>
@@ -74,11 +74,11 @@ static int access_of(const struct es_unit *unit, char **paths, struct es_value *
         [ES_ACCESS_NONE] = "none",   [ES_ACCESS_BOUND] = "bound", [ES_ACCESS_SHARED] = "shared",
         [ES_ACCESS_EMPTY] = "empty", [ES_ACCESS_READ] = "read",   [ES_ACCESS_FULL] = "full",
         [ES_ACCESS_DEFAULT] = "full"};
-    ES_CLEANUP(es_sandbox_done) struct es_sandbox sandbox = {0};
-    int r = es_sandbox_read(unit, &sandbox, err);
+    ES_CLEANUP(es_unit_mounts_done) struct es_unit_mounts mounts = {0};
+    int r = es_unit_mounts_read(unit, &mounts, err);
 
     for (; r == 0 && *paths; paths++) {
-        const struct es_mount *mount = es_sandbox_find(&sandbox, *paths);
+        const struct es_unit_mount *mount = es_unit_mounts_find(&mounts, *paths);
 
         r = add_text(out, words[mount ? mount->access : ES_ACCESS_FULL]);
     }

@@ -1,8 +1,8 @@
-/* What a unit's settings leave of the file system and of root's rights: as far as envsync needs it.
+/* What a unit's settings leave of the file system, as far as envsync needs it.
  * Computed from the unit alone, by the rules of systemd 247 to 257; tests compare with a real one.
  */
-#ifndef ENVSYNC_CORE_UNIT_SANDBOX_H
-#define ENVSYNC_CORE_UNIT_SANDBOX_H
+#ifndef ENVSYNC_CORE_UNIT_MOUNTS_H
+#define ENVSYNC_CORE_UNIT_MOUNTS_H
 
 #include "unit.h"
 
@@ -17,22 +17,23 @@ enum es_access {
     ES_ACCESS_DEFAULT, /* as it is, unless something else says more */
 };
 
-struct es_mount {
+struct es_unit_mount {
     char *path; /* simplified */
     enum es_access access;
     bool must_exist;                  /* else the unit fails with 226/NAMESPACE */
     const struct es_unit_setting *at; /* never NULL */
 };
 
-struct es_sandbox {
-    struct es_mount *mounts;
+struct es_unit_mounts {
+    struct es_unit_mount *items;
     size_t n;
 };
-int es_sandbox_read(const struct es_unit *unit, struct es_sandbox *ret, struct es_err *err);
-void es_sandbox_done(struct es_sandbox *sandbox);
+int es_unit_mounts_read(const struct es_unit *unit, struct es_unit_mounts *ret, struct es_err *err);
+void es_unit_mounts_done(struct es_unit_mounts *mounts);
 
 /* What decides about a path, or NULL: nothing does. */
-const struct es_mount *es_sandbox_find(const struct es_sandbox *sandbox, const char *path);
+const struct es_unit_mount *es_unit_mounts_find(const struct es_unit_mounts *mounts,
+                                                const char *path);
 
 /* A directory that systemd makes for the unit, with RuntimeDirectory= and the like. */
 struct es_unit_dir {
@@ -46,26 +47,6 @@ struct es_unit_dirs {
 };
 int es_unit_dirs_read(const struct es_unit *unit, struct es_unit_dirs *ret, struct es_err *err);
 void es_unit_dirs_done(struct es_unit_dirs *dirs);
-
-/* The setting that takes a right away, or NULL. */
-enum es_right {
-    ES_RIGHT_CHOWN,
-    ES_RIGHT_DAC_OVERRIDE,
-    ES_RIGHT_FOWNER,
-    ES_RIGHT_SETGID,
-    ES_RIGHT_SETUID,
-    ES_RIGHTS
-};
-extern const char *const es_right_names[ES_RIGHTS]; /* "CAP_CHOWN" */
-const struct es_unit_setting *es_unit_lacks_right(const struct es_unit *unit, enum es_right right);
-
-/* The setting of SystemCallFilter= that refuses chown(), setresuid(), capset() or their like. 0, or
- * -ENOMEM. */
-int es_unit_filters_calls(const struct es_unit *unit, const struct es_unit_setting **ret);
-
-/* The setting that keeps the unit from the network, or NULL in ret. `seccomp`: that counts, too. */
-int es_unit_lacks_network(const struct es_unit *unit, bool seccomp,
-                          const struct es_unit_setting **ret, struct es_err *err);
 
 /* Takes doubled and trailing slashes away, in place, and "/var/run" for "/run". False for what is
  * no absolute path without "." and "..". */

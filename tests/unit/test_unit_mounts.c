@@ -1,8 +1,9 @@
-/* core/unit: sandbox.c, rights.c. The mounts were compared with systemd's in
+/* core/unit: mounts.c, rights.c. The mounts were compared with systemd's in
  * tests/e2e/test_unit_systemd.py; here are the corners. */
 #include "core_case.h"
 
-#include "core/unit/sandbox.h"
+#include "core/unit/mounts.h"
+#include "core/unit/rights.h"
 
 static struct es_unit unit_of(const char *settings)
 {
@@ -19,12 +20,12 @@ static struct es_unit unit_of(const char *settings)
 static void assert_access(const char *settings, const char *path, enum es_access access)
 {
     ES_CLEANUP(es_unit_done) struct es_unit unit = unit_of(settings);
-    ES_CLEANUP(es_sandbox_done) struct es_sandbox sandbox = {0};
-    const struct es_mount *mount;
+    ES_CLEANUP(es_unit_mounts_done) struct es_unit_mounts mounts = {0};
+    const struct es_unit_mount *mount;
     struct es_err err;
 
-    assert_int_equal(es_sandbox_read(&unit, &sandbox, &err), 0);
-    mount = es_sandbox_find(&sandbox, path);
+    assert_int_equal(es_unit_mounts_read(&unit, &mounts, &err), 0);
+    mount = es_unit_mounts_find(&mounts, path);
     if ((mount ? mount->access : ES_ACCESS_FULL) != access)
         fail_msg("%s with %s is %d", path, settings, mount ? (int)mount->access : -1);
 }

@@ -1,6 +1,6 @@
-/* See sandbox.h: the mounts. systemd lets the longest path decide, and of two settings for one path
+/* See mounts.h: the mounts. systemd lets the longest path decide, and of two settings for one path
  * the stricter. */
-#include "sandbox.h"
+#include "mounts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,47 +42,47 @@ bool es_path_below(const char *path, const char *dir)
     return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-void es_sandbox_done(struct es_sandbox *sandbox)
+void es_unit_mounts_done(struct es_unit_mounts *mounts)
 {
-    for (size_t i = 0; i < sandbox->n; i++)
-        free(sandbox->mounts[i].path);
-    free(sandbox->mounts);
-    *sandbox = (struct es_sandbox){0};
+    for (size_t i = 0; i < mounts->n; i++)
+        free(mounts->items[i].path);
+    free(mounts->items);
+    *mounts = (struct es_unit_mounts){0};
 }
 
-static int add(struct es_sandbox *sandbox, const char *path, enum es_access access, bool must_exist,
-               const struct es_unit_setting *at, struct es_err *err)
+static int add(struct es_unit_mounts *mounts, const char *path, enum es_access access,
+               bool must_exist, const struct es_unit_setting *at, struct es_err *err)
 {
     ES_CLEANUP(es_freep) char *own = strdup(path);
-    struct es_mount *mounts;
+    struct es_unit_mount *items;
 
     if (!own)
         return es_nomem(err);
     if (!es_path_simplify(own))
         return 0; /* systemd does not take it either */
-    mounts = reallocarray(sandbox->mounts, sandbox->n + 1, sizeof *mounts);
-    if (!mounts)
+    items = reallocarray(mounts->items, mounts->n + 1, sizeof *items);
+    if (!items)
         return es_nomem(err);
-    sandbox->mounts = mounts;
-    mounts[sandbox->n++] =
-        (struct es_mount){.path = own, .access = access, .must_exist = must_exist, .at = at};
+    mounts->items = items;
+    items[mounts->n++] =
+        (struct es_unit_mount){.path = own, .access = access, .must_exist = must_exist, .at = at};
     own = NULL;
     return 0;
 }
 
-static int add_all(struct es_sandbox *sandbox, const char *const *paths, enum es_access access,
+static int add_all(struct es_unit_mounts *mounts, const char *const *paths, enum es_access access,
                    const struct es_unit_setting *at, struct es_err *err)
 {
     int r = 0;
 
     for (; r == 0 && *paths; paths++)
-        r = add(sandbox, *paths, access, false, at, err);
+        r = add(mounts, *paths, access, false, at, err);
     return r;
 }
 
 /* ReadWritePaths= and its like: "-" before a path that may be absent, "+" for one that counts from
  * RootDirectory=. */
-static int add_paths(struct es_sandbox *sandbox, const struct es_unit *unit, const char *key,
+static int add_paths(struct es_unit_mounts *mounts, const struct es_unit *unit, const char *key,
                      enum es_access access, struct es_err *err)
 {
     ES_CLEANUP(es_unit_items_done) struct es_unit_items items = {0};
@@ -94,7 +94,7 @@ static int add_paths(struct es_sandbox *sandbox, const struct es_unit *unit, con
 
         path += soft;
         path += *path == '+';
-        r = add(sandbox, path, access, !soft, items.items[i].at, err);
+        r = add(mounts, path, access, !soft, items.items[i].at, err);
     }
     return r;
 }
@@ -114,7 +114,8 @@ static bool has_word(const char *options, const char *word)
 }
 
 /* "PATH:OPTIONS" */
-static int add_temporary(struct es_sandbox *sandbox, const struct es_unit *unit, struct es_err *err)
+static int add_temporary(struct es_unit_mounts *mounts, const struct es_unit *unit,
+                         struct es_err *err)
 {
     ES_CLEANUP(es_unit_items_done) struct es_unit_items items = {0};
     int r = es_unit_list(unit, "Service", "TemporaryFileSystem", ES_UNIT_WORDS, &items, err);
@@ -128,15 +129,14 @@ static int add_temporary(struct es_sandbox *sandbox, const struct es_unit *unit,
         colon = strchr(path, ':');
         if (colon)
             *colon = '\0';
-        r = add(sandbox, path,
-                colon && has_word(colon + 1, "ro") ? ES_ACCESS_NONE : ES_ACCESS_EMPTY, false,
-                items.items[i].at, err);
+        r = add(mounts, path, colon && has_word(colon + 1, "ro") ? ES_ACCESS_NONE : ES_ACCESS_EMPTY,
+                false, items.items[i].at, err);
     }
     return r;
 }
 
 /* "[-]SOURCE[:TARGET[:OPTIONS]]" */
-static int add_binds(struct es_sandbox *sandbox, const struct es_unit *unit, const char *key,
+static int add_binds(struct es_unit_mounts *mounts, const struct es_unit *unit, const char *key,
                      struct es_err *err)
 {
     ES_CLEANUP(es_unit_items_done) struct es_unit_items items = {0};
@@ -153,12 +153,12 @@ static int add_binds(struct es_sandbox *sandbox, const struct es_unit *unit, con
         if (colon)
             path = colon + 1;
         path[strcspn(path, ":")] = '\0';
-        r = add(sandbox, path, ES_ACCESS_BOUND, false, items.items[i].at, err);
+        r = add(mounts, path, ES_ACCESS_BOUND, false, items.items[i].at, err);
     }
     return r;
 }
 
-static int add_protect_system(struct es_sandbox *sandbox, const struct es_unit *unit,
+static int add_protect_system(struct es_unit_mounts *mounts, const struct es_unit *unit,
                               const struct es_unit_setting *dynamic, struct es_err *err)
 {
     static const char *const words[] = {"strict", "full", "yes", "true",  "on", "1",
@@ -175,15 +175,15 @@ static int add_protect_system(struct es_sandbox *sandbox, const struct es_unit *
         at = dynamic;
     }
     if (word == 0) {
-        r = add_all(sandbox, all, ES_ACCESS_READ, at, err);
-        return r == 0 ? add_all(sandbox, rest, ES_ACCESS_DEFAULT, at, err) : r;
+        r = add_all(mounts, all, ES_ACCESS_READ, at, err);
+        return r == 0 ? add_all(mounts, rest, ES_ACCESS_DEFAULT, at, err) : r;
     }
     if (word >= 1 && word <= 5)
-        r = add_all(sandbox, usr, ES_ACCESS_READ, at, err);
-    return r == 0 && word == 1 ? add_all(sandbox, etc, ES_ACCESS_READ, at, err) : r;
+        r = add_all(mounts, usr, ES_ACCESS_READ, at, err);
+    return r == 0 && word == 1 ? add_all(mounts, etc, ES_ACCESS_READ, at, err) : r;
 }
 
-static int add_protect_home(struct es_sandbox *sandbox, const struct es_unit *unit,
+static int add_protect_home(struct es_unit_mounts *mounts, const struct es_unit *unit,
                             const struct es_unit_setting *dynamic, struct es_err *err)
 {
     static const char *const words[] = {"read-only", "tmpfs", "yes", "true",  "on", "1",
@@ -198,14 +198,14 @@ static int add_protect_home(struct es_sandbox *sandbox, const struct es_unit *un
     }
     if (word < 0 || word > 5)
         return 0;
-    return add_all(sandbox, homes,
+    return add_all(mounts, homes,
                    word == 0   ? ES_ACCESS_READ
                    : word == 1 ? ES_ACCESS_EMPTY
                                : ES_ACCESS_NONE,
                    at, err);
 }
 
-static int add_private_tmp(struct es_sandbox *sandbox, const struct es_unit *unit,
+static int add_private_tmp(struct es_unit_mounts *mounts, const struct es_unit *unit,
                            const struct es_unit_setting *dynamic, struct es_err *err)
 {
     static const char *const tmp[] = {"/tmp", "/var/tmp", NULL};
@@ -219,62 +219,63 @@ static int add_private_tmp(struct es_sandbox *sandbox, const struct es_unit *uni
         is = true;
         at = dynamic;
     }
-    return is ? add_all(sandbox, tmp, ES_ACCESS_SHARED, at, err) : 0;
+    return is ? add_all(mounts, tmp, ES_ACCESS_SHARED, at, err) : 0;
 }
 
 /* What systemd makes for the unit may be written, whatever ProtectSystem= says. */
-static int add_dirs(struct es_sandbox *sandbox, const struct es_unit *unit, struct es_err *err)
+static int add_dirs(struct es_unit_mounts *mounts, const struct es_unit *unit, struct es_err *err)
 {
     ES_CLEANUP(es_unit_dirs_done) struct es_unit_dirs dirs = {0};
     int r = es_unit_dirs_read(unit, &dirs, err);
 
     for (size_t i = 0; r == 0 && i < dirs.n; i++)
-        r = add(sandbox, dirs.items[i].path, ES_ACCESS_FULL, false, dirs.items[i].at, err);
+        r = add(mounts, dirs.items[i].path, ES_ACCESS_FULL, false, dirs.items[i].at, err);
     return r;
 }
 
-int es_sandbox_read(const struct es_unit *unit, struct es_sandbox *ret, struct es_err *err)
+int es_unit_mounts_read(const struct es_unit *unit, struct es_unit_mounts *ret, struct es_err *err)
 {
-    ES_CLEANUP(es_sandbox_done) struct es_sandbox sandbox = {0};
+    ES_CLEANUP(es_unit_mounts_done) struct es_unit_mounts mounts = {0};
     const struct es_unit_setting *dynamic = NULL;
     int r;
 
     if (!es_unit_bool(unit, "Service", "DynamicUser", false, &dynamic))
         dynamic = NULL;
-    r = add_protect_system(&sandbox, unit, dynamic, err);
+    r = add_protect_system(&mounts, unit, dynamic, err);
     if (r == 0)
-        r = add_protect_home(&sandbox, unit, dynamic, err);
+        r = add_protect_home(&mounts, unit, dynamic, err);
     if (r == 0)
-        r = add_private_tmp(&sandbox, unit, dynamic, err);
+        r = add_private_tmp(&mounts, unit, dynamic, err);
     if (r == 0)
-        r = add_paths(&sandbox, unit, "ReadWritePaths|ReadWriteDirectories", ES_ACCESS_FULL, err);
+        r = add_paths(&mounts, unit, "ReadWritePaths|ReadWriteDirectories", ES_ACCESS_FULL, err);
     if (r == 0)
-        r = add_paths(&sandbox, unit, "ReadOnlyPaths|ReadOnlyDirectories", ES_ACCESS_READ, err);
+        r = add_paths(&mounts, unit, "ReadOnlyPaths|ReadOnlyDirectories", ES_ACCESS_READ, err);
     if (r == 0)
-        r = add_paths(&sandbox, unit, "InaccessiblePaths|InaccessibleDirectories", ES_ACCESS_NONE,
+        r = add_paths(&mounts, unit, "InaccessiblePaths|InaccessibleDirectories", ES_ACCESS_NONE,
                       err);
     if (r == 0)
-        r = add_temporary(&sandbox, unit, err);
+        r = add_temporary(&mounts, unit, err);
     if (r == 0)
-        r = add_binds(&sandbox, unit, "BindPaths", err);
+        r = add_binds(&mounts, unit, "BindPaths", err);
     if (r == 0)
-        r = add_binds(&sandbox, unit, "BindReadOnlyPaths", err);
+        r = add_binds(&mounts, unit, "BindReadOnlyPaths", err);
     if (r == 0)
-        r = add_dirs(&sandbox, unit, err);
+        r = add_dirs(&mounts, unit, err);
     if (r != 0)
         return r;
-    *ret = sandbox;
-    sandbox = (struct es_sandbox){0};
+    *ret = mounts;
+    mounts = (struct es_unit_mounts){0};
     return 0;
 }
 
-const struct es_mount *es_sandbox_find(const struct es_sandbox *sandbox, const char *path)
+const struct es_unit_mount *es_unit_mounts_find(const struct es_unit_mounts *mounts,
+                                                const char *path)
 {
-    const struct es_mount *best = NULL;
+    const struct es_unit_mount *best = NULL;
     size_t best_len = 0;
 
-    for (size_t i = 0; i < sandbox->n; i++) {
-        const struct es_mount *mount = &sandbox->mounts[i];
+    for (size_t i = 0; i < mounts->n; i++) {
+        const struct es_unit_mount *mount = &mounts->items[i];
         size_t len = strcmp(mount->path, "/") == 0 ? 0 : strlen(mount->path);
 
         if (!es_path_below(path, mount->path))
