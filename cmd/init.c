@@ -50,19 +50,6 @@ static char *app_of_file(const char *file)
     return strndup(base, len);
 }
 
-static int absolute(const char *path, char **ret, struct es_err *err)
-{
-    ES_CLEANUP(es_freep) char *cwd = getcwd(NULL, 0);
-
-    if (path[0] != '/' && !cwd)
-        return es_fail_errno(err, ES_OUTPUT, errno, "%s: current directory", path);
-    if (asprintf(ret, "%s%s%s", path[0] == '/' ? "" : cwd, path[0] == '/' ? "" : "/", path) < 0) {
-        *ret = NULL;
-        return es_nomem(err);
-    }
-    return 0;
-}
-
 /* The unit where it is on this host, else its name alone. */
 static int find_unit(const char *which, struct es_init *init, struct es_err *err)
 {
@@ -100,7 +87,7 @@ static int set_names(const struct es_session *session, struct es_init *init, str
                        "with -c",
                        init->app);
     if (file) {
-        r = absolute(file, &init->file, err);
+        r = es_walk_absolute(file, ES_OUTPUT, &init->file, err);
         if (r != 0)
             return r;
     } else if (asprintf(&init->file, SYSCONFDIR "/envsync/%.*s.toml", name ? (int)dot : 7,

@@ -60,20 +60,6 @@ int es_config_fail(const struct es_config *config, const struct es_pos *pos, str
                    what);
 }
 
-static int absolute(const char *file, char **ret, struct es_err *err)
-{
-    ES_CLEANUP(es_freep) char *cwd = NULL;
-
-    if (file[0] == '/') {
-        *ret = strdup(file);
-        return *ret ? 0 : es_nomem(err);
-    }
-    cwd = getcwd(NULL, 0);
-    if (!cwd)
-        return es_fail_errno(err, ES_CONFIG, errno, "%s: current directory", file);
-    return asprintf(ret, "%s/%s", cwd, file) < 0 ? es_nomem(err) : 0;
-}
-
 /* Whoever writes the configuration decides what root does. */
 static int check_owner(int fd, const char *file, struct es_err *err)
 {
@@ -387,7 +373,7 @@ int es_config_load(const char *file, const struct es_process *process, struct es
 {
     ES_CLEANUP(es_variables_done) struct es_variables variables = {0};
     ES_CLEANUP(es_config_done) struct es_config config = {0};
-    int r = absolute(file, &config.file, err);
+    int r = es_walk_absolute(file, ES_CONFIG, &config.file, err);
 
     if (r == 0)
         r = read_document(&config, err);

@@ -437,6 +437,25 @@ static int open_last(const char *path, int flags, struct es_err *err)
     return r;
 }
 
+int es_walk_absolute(const char *path, enum es_class failure, char **ret, struct es_err *err)
+{
+    ES_CLEANUP(es_freep) char *cwd = NULL;
+    char *joined;
+
+    if (path[0] != '/') {
+        cwd = getcwd(NULL, 0);
+        if (!cwd)
+            return es_fail_errno(err, failure, errno, "%s: current directory", path);
+        if (cwd[1] == '\0')
+            cwd[0] = '\0';
+        path += strncmp(path, "./", 2) == 0 ? 2 : 0;
+    }
+    if (asprintf(&joined, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path) < 0)
+        return es_nomem(err);
+    *ret = joined;
+    return 0;
+}
+
 int es_open_source(const char *path, struct es_err *err)
 {
     ES_CLEANUP(es_close) int fd = open_last(path, O_RDONLY | O_NOCTTY, err);

@@ -53,6 +53,9 @@ int es_walk_to(const struct es_walk *walk, const char *path, struct es_place *re
 /* A name that a directory has while it is made? */
 bool es_walk_is_new(const char *name);
 
+/* A path that somebody typed, from "/" on, without the "./" before it; it need not be there. */
+int es_walk_absolute(const char *path, enum es_class failure, char **ret, struct es_err *err);
+
 /* Opens a source, also through a link as its last component: a regular file, read-only. Returns
  * the descriptor, or -ENOENT (ES_ABSENT), -EISDIR (it is a directory), -EINVAL (ES_INVALID: no
  * regular file), -EACCES, -EPERM (ES_DENIED). Messages begin with the path. */

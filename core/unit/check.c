@@ -63,18 +63,11 @@ void es_judge_warning(struct es_judge *judge, const struct es_unit_setting *at, 
 
 /* ---- which line ---- */
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* envsync itself; or a shell or the like that is told to run it. */
 static bool is_envsync(const struct es_unit_command *command, bool *ret_wrapped)
 {
     *ret_wrapped = false;
-    if (strcmp(base_name(command->argv[0]), "envsync") == 0)
+    if (strcmp(es_path_base(command->argv[0]), "envsync") == 0)
         return true;
     for (size_t i = 1; i < command->argc; i++)
         if (strstr(command->argv[i], "envsync")) {
@@ -101,7 +94,7 @@ static int rank(const struct es_unit_call *call, const char *config)
         return 0;
     if (!config || !call->config || same_file(call->config, config))
         return 3;
-    return strcmp(base_name(call->config), base_name(config)) == 0 ? 2 : 1;
+    return strcmp(es_path_base(call->config), es_path_base(config)) == 0 ? 2 : 1;
 }
 
 /* The line of all those of a key that fits best, among those so far. */

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WHITESPACE " \t\n\r"
-
 static void command_done(struct es_unit_command *command)
 {
     for (size_t i = 0; i < command->argc; i++)
@@ -80,7 +78,7 @@ static bool is_word(const char *p, const char *word)
 {
     size_t n = strlen(word);
 
-    return strncmp(p, word, n) == 0 && (p[n] == '\0' || strchr(WHITESPACE, p[n]));
+    return strncmp(p, word, n) == 0 && (p[n] == '\0' || strchr(ES_UNIT_BLANKS, p[n]));
 }
 
 /* The arguments up to the end or a ";". 1: another command follows. -EINVAL: an open quote. */
@@ -93,11 +91,11 @@ static int take_arguments(const struct es_unit *unit, struct es_unit_command *co
         int r;
 
         if (is_word(*p, ";")) {
-            *p += 1 + strspn(*p + 1, WHITESPACE);
+            *p += 1 + strspn(*p + 1, ES_UNIT_BLANKS);
             return 1;
         }
         if (is_word(*p, "\\;")) {
-            *p += 2 + strspn(*p + 2, WHITESPACE);
+            *p += 2 + strspn(*p + 2, ES_UNIT_BLANKS);
             r = add_argument(unit, command, ";", err);
         } else {
             r = es_unit_word(p, &word);

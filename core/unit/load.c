@@ -371,20 +371,6 @@ static int read_unit(struct es_unit *unit, const char *path, const struct search
     return r == 0 ? read_dropins(unit, search, alias, err) : r;
 }
 
-static int absolute(const char *path, char **ret, struct es_err *err)
-{
-    ES_CLEANUP(es_freep) char *cwd = NULL;
-
-    if (path[0] == '/') {
-        *ret = strdup(path);
-        return *ret ? 0 : es_nomem(err);
-    }
-    cwd = getcwd(NULL, 0);
-    if (!cwd)
-        return es_fail_errno(err, ES_CONFIG, errno, "%s: current directory", path);
-    return join(cwd, strncmp(path, "./", 2) == 0 ? path + 2 : path, ret, err);
-}
-
 static int load_file(struct es_unit *unit, const char *path, const char *instance,
                      struct es_err *err)
 {
@@ -431,7 +417,7 @@ static int load_name(struct es_unit *unit, const char *which, const char *beside
         ES_CLEANUP(es_freep) char *file = NULL;
 
         es_unit_done(unit);
-        r = absolute(which, &file, err);
+        r = es_walk_absolute(which, ES_CONFIG, &file, err);
         return r == 0 ? load_file(unit, file, instance, err) : r;
     }
     return es_fail(err, ES_CONFIG, ENOENT,
@@ -446,7 +432,7 @@ int es_unit_load(const char *which, const char *beside, const char *instance, st
     int r;
 
     if (strchr(which, '/')) {
-        r = absolute(which, &path, err);
+        r = es_walk_absolute(which, ES_CONFIG, &path, err);
         if (r == 0)
             r = load_file(&unit, path, instance, err);
     } else {

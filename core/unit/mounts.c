@@ -42,6 +42,13 @@ bool es_path_below(const char *path, const char *dir)
     return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
+const char *es_path_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 void es_unit_mounts_done(struct es_unit_mounts *mounts)
 {
     for (size_t i = 0; i < mounts->n; i++)

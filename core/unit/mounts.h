@@ -53,5 +53,7 @@ void es_unit_dirs_done(struct es_unit_dirs *dirs);
 bool es_path_simplify(char *path);
 /* Is path the directory itself, or below it? Both simplified. */
 bool es_path_below(const char *path, const char *dir);
+/* What is behind the last slash. */
+const char *es_path_base(const char *path);
 
 #endif

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WHITESPACE " \t\n\r"
-
 struct parser {
     struct es_unit *unit;
     const char *file;
@@ -89,11 +87,11 @@ static int ignore(struct parser *p, unsigned line, const char *key, size_t key_l
 
 static const char *strip(const char *text, size_t *len)
 {
-    while (*len > 0 && strchr(WHITESPACE, *text)) {
+    while (*len > 0 && strchr(ES_UNIT_BLANKS, *text)) {
         text++;
         --*len;
     }
-    while (*len > 0 && strchr(WHITESPACE, text[*len - 1]))
+    while (*len > 0 && strchr(ES_UNIT_BLANKS, text[*len - 1]))
         --*len;
     return text;
 }

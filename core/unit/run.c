@@ -187,23 +187,16 @@ static void judge_timeout(struct es_judge *judge)
                          than, needs);
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* A copy under the same name, before it is installed, is no other configuration. */
 static void judge_config(struct es_judge *judge)
 {
     const char *is = judge->call.config, *checked = judge->config->file;
     size_t dir;
 
-    if (!judge->line || !is || strcmp(base_name(is), base_name(checked)) == 0)
+    if (!judge->line || !is || strcmp(es_path_base(is), es_path_base(checked)) == 0)
         return;
-    dir = (size_t)(base_name(checked) - checked);
-    if ((size_t)(base_name(is) - is) == dir && strncmp(is, checked, dir) == 0)
+    dir = (size_t)(es_path_base(checked) - checked);
+    if ((size_t)(es_path_base(is) - is) == dir && strncmp(is, checked, dir) == 0)
         es_judge_error(judge, judge->line->at, "runs envsync with %s, not with %s; mend -c", is,
                        checked);
     else

@@ -52,6 +52,9 @@ int es_unit_parse(struct es_unit *unit, const char *file, const char *text, size
 int es_unit_load(const char *which, const char *beside, const char *instance, struct es_unit *ret,
                  struct es_err *err);
 
+/* What systemd takes for blanks. */
+#define ES_UNIT_BLANKS " \t\n\r"
+
 /* ---- names (words.c) ---- */
 
 /* "foo" of "foo@bar.service" and of "foo.service". */

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WHITESPACE " \t\n\r"
-
 enum { MAX_EXPANDED = 1 << 20 };
 
 static int hex_digit(char c)
@@ -76,7 +74,7 @@ static int take_escape(const char *p, struct es_buf *out)
 
 int es_unit_word(const char **p, struct es_buf *ret)
 {
-    const char *at = *p + strspn(*p, WHITESPACE);
+    const char *at = *p + strspn(*p, ES_UNIT_BLANKS);
     char quote = '\0';
 
     es_buf_clear(ret);
@@ -84,7 +82,7 @@ int es_unit_word(const char **p, struct es_buf *ret)
         *p = at;
         return 0;
     }
-    for (; *at && (quote || !strchr(WHITESPACE, *at)); at++) {
+    for (; *at && (quote || !strchr(ES_UNIT_BLANKS, *at)); at++) {
         if (*at == '\\') {
             int n = take_escape(at + 1, ret);
 
@@ -99,7 +97,7 @@ int es_unit_word(const char **p, struct es_buf *ret)
             return -ENOMEM;
         }
     }
-    *p = at + strspn(at, WHITESPACE);
+    *p = at + strspn(at, ES_UNIT_BLANKS);
     return quote ? -EINVAL : 1;
 }
 

@@ -70,6 +70,8 @@ static void paths_are_simplified_or_refused(void **state)
         if (cases[i].to)
             assert_string_equal(path, cases[i].to);
     }
+    assert_string_equal(es_path_base("/a/b"), "b");
+    assert_string_equal(es_path_base("b"), "b");
     assert_true(es_path_below("/a/b", "/a"));
     assert_true(es_path_below("/a", "/a"));
     assert_true(es_path_below("/a", "/"));

@@ -412,6 +412,30 @@ static void no_descriptors_left_is_no_fault_of_a_source_or_output(void **state)
     assert_int_equal(err.class, ES_INTERNAL);
 }
 
+static void a_path_that_was_typed_counts_from_the_working_directory(void **state)
+{
+    static const struct {
+        const char *dir, *typed, *is;
+    } cases[] = {{"/", "/a/b", "/a/b"},
+                 {"/", "a", "/a"},
+                 {"/usr", "a/b", "/usr/a/b"},
+                 {"/usr", "./a", "/usr/a"},
+                 {"/usr", "../a", "/usr/../a"}};
+    ES_CLEANUP(es_close) int before = open(".", O_PATH | O_CLOEXEC);
+    struct es_err err;
+
+    (void)state;
+    assert_true(before >= 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ES_CLEANUP(es_freep) char *path = NULL;
+
+        assert_int_equal(chdir(cases[i].dir), 0);
+        assert_int_equal(es_walk_absolute(cases[i].typed, ES_CONFIG, &path, &err), 0);
+        assert_string_equal(path, cases[i].is);
+    }
+    assert_int_equal(fchdir(before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +456,7 @@ int main(void)
         test_in_dir(directories_are_made_behind_a_link_that_leads_somewhere),
         test_in_dir(a_path_with_a_part_that_is_too_long_is_refused),
         test_in_dir(a_path_is_not_followed_deeper_than_the_limit),
+        cmocka_unit_test(a_path_that_was_typed_counts_from_the_working_directory),
         test_in_dir(a_source_is_a_regular_file_reached_through_trusted_links),
         test_in_dir(what_is_no_regular_file_is_not_opened),
         test_in_dir(a_link_of_a_stranger_is_no_source),
