@@ -1,8 +1,9 @@
 /* envsync-worker: the unprivileged program. Parses what came from outside.
  *
- * It is started by envsync with a socket that gives it its job, and the files that its sources need,
- * already opened; and a pipe for its records. It runs as another user under no_new_privs, asks for no
- * path and writes no file. Before the first byte of a source is read it closes its sandbox.
+ * It is started by envsync with a socket that gives it its job, and the files that its sources
+ * need, already opened; and a pipe for its records. It runs as another user under no_new_privs,
+ * asks for no path and writes no file. Before the first byte of a source is read it closes its
+ * sandbox.
  */
 #include "build.h"
 #include "http.h"
