@@ -32,7 +32,7 @@ def test_killed_at_any_call_of_any_process(torture, phase):
             assert torture.temps_of(root) == [], what
             assert torture.is_one(torture.read(root), ends[0] if start == "killed" else start), what
         torture.check_recovery(root, what, *ends)
-    assert hit > 0.9 * len(chosen)
+    assert hit >= 0.9 * len(chosen) - 1
 
 
 @pytest.mark.parametrize("phase", ["first run", "update"])
