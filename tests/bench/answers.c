@@ -550,7 +550,7 @@ void answer(const struct request *request, struct reply *reply)
     char method[8] = "", url[2048] = "", target[128], *query;
 
     stats.requests++;
-    if (sscanf(request->head, "%7s /%2047s", method, url + 1) < 1)
+    if (sscanf(request->head, "%7s /%2046s", method, url + 1) < 1)
         die("a request that is none");
     url[0] = '/';
     reply->last =

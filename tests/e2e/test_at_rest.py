@@ -211,6 +211,7 @@ def test_an_unchanged_run_keeps_the_age_of_what_is_sealed(sealing):
     sealing.fails(69, "params")
 
 
+@pytest.mark.bare
 def test_neither_argument_nor_environment_nor_stderr_carries_a_value(sealing):
     """And systemd-creds gets an environment of constants."""
     trace = sealing.host.path("trace")
