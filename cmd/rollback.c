@@ -21,9 +21,10 @@ static int run(struct es_session *session, struct es_err *err)
     es_session_flush(session);
     if (r < 0)
         return r;
-    es_log_line(&session->log, ES_LEVEL_NOTICE,
-                "%s: the earlier set is in place and held; `envsync sync --release` ends that",
-                run.config.name);
+    es_log_line(&session->log, run.differs ? ES_LEVEL_NOTICE : ES_LEVEL_WARNING,
+                "%s: the earlier set %s held; `envsync sync --release` ends that", run.config.name,
+                run.differs ? "is in place and"
+                            : "has the same outputs: no file was changed; it is");
     es_act(&run, &options, &session->report);
     return ES_EXIT_OK;
 }
@@ -33,9 +34,10 @@ const struct es_command es_command_rollback = {
     .usage = "[-c FILE] [--root DIR] [--deadline DUR]",
     .summary = "publish the previous set and hold it",
     .help =
-        "Puts the outputs of the previous set back. From then on `envsync sync` fetches nothing,\n"
-        "warns, and exits 0, until `envsync sync --release`. A second rollback goes back to the\n"
-        "set that the first one left. Mirrored files stay as they are.",
+        "Puts the outputs of the earlier set back, the last one that had others. From then on\n"
+        "`envsync sync` fetches nothing, warns, and exits 0, until `envsync sync --release` has\n"
+        "accepted a set. A second rollback goes back to the set that the first one left. Mirrored\n"
+        "files stay as they are.",
     .options = ES_ARG_CONFIG | ES_ARG_ROOT | ES_ARG_DEADLINE,
     .max_rest = 0,
     .run = run,

@@ -194,6 +194,45 @@ static bool leaves_disk(const struct es_run *run)
     return !es_config_has_disk(&run->config) && run->memory.store.halves[ES_HALF_DISK].dir >= 0;
 }
 
+/* Does an output of the present set hold, with the same owner and mode, what the new one has? */
+static bool same_output(const struct es_run *run, const struct es_kept_output *now,
+                        const struct es_buf *text)
+{
+    const struct es_manifest *old = &run->memory.store.set;
+
+    for (size_t i = 0; i < old->n_outputs; i++) {
+        const struct es_kept_output *before = &old->outputs[i];
+
+        if (es_buf_equal(&before->path, &now->path))
+            return before->owner.uid == now->owner.uid && before->owner.gid == now->owner.gid &&
+                   before->owner.mode == now->owner.mode &&
+                   same_file(run, before->on_disk, es_output_file(i).text, text);
+    }
+    return false;
+}
+
+/* Are the outputs those of the present set? Mirrored files do not count: a rollback leaves them as
+ * they are. */
+static bool same_outputs(const struct es_run *run, const struct es_manifest *m)
+{
+    bool same = m->n_outputs == run->memory.store.set.n_outputs;
+
+    for (size_t i = 0; same && i < m->n_outputs; i++)
+        same = same_output(run, &m->outputs[i], &run->set.pieces[i].text);
+    return same;
+}
+
+/* A set that differs in versions or times alone must not take the place of the one that somebody
+ * may want back, nor one that nobody could go back to. */
+static enum es_way_back way_back(const struct es_run *run, const struct es_manifest *m)
+{
+    const struct es_store *store = &run->memory.store;
+
+    if (!store->usable)
+        return store->damaged || store->run_lost ? ES_BACK_TO_PREVIOUS : ES_BACK_NOWHERE;
+    return same_outputs(run, m) ? ES_BACK_TO_PREVIOUS : ES_BACK_TO_CURRENT;
+}
+
 static bool unchanged(const struct es_run *run, const struct es_manifest *m,
                       const struct es_buf *texts)
 {
@@ -278,15 +317,16 @@ static int commit(struct es_run *run, const struct es_run_options *options, stru
                   const struct es_buf *texts, struct es_err *err)
 {
     struct es_store *store = &run->memory.store;
-    bool forget = false;
+    enum es_way_back back = way_back(run, m);
     int r = 0;
 
     if (leaves_disk(run)) {
         es_store_leave_disk(store, &run->config);
-        forget = true;
+        back = ES_BACK_NOWHERE;
     } else if (store->usable) {
         r = es_config_is_stricter(&run->config, &store->set.configured, err);
-        forget = r > 0;
+        if (r > 0)
+            back = ES_BACK_NOWHERE;
     }
     if (r >= 0)
         r = es_store_begin(store, err);
@@ -305,7 +345,7 @@ static int commit(struct es_run *run, const struct es_run_options *options, stru
         return r;
     }
     r = es_mirrored_settle(&run->config, options->root, m, err);
-    return r < 0 ? r : es_store_commit(store, m, forget, err);
+    return r < 0 ? r : es_store_commit(store, m, back, err);
 }
 
 /* Staged files that no committed manifest names are nobody's. Those of one that `current` names are
@@ -343,6 +383,17 @@ static int publish(struct es_run *run, const struct es_run_options *options,
     return 0;
 }
 
+/* With --release, and nothing to commit. */
+static int end_hold(struct es_run *run, struct es_err *err)
+{
+    struct es_store *store = &run->memory.store;
+    int r = store->held ? es_store_point(store, store->current, store->previous, false, err) : 0;
+
+    if (r == 0)
+        es_store_touch(store); /* a pointer keeps its time, and this run is a success */
+    return r;
+}
+
 int es_keep(struct es_run *run, const struct es_run_options *options, const struct es_buf *texts,
             struct es_report *report, struct es_err *err)
 {
@@ -357,7 +408,8 @@ int es_keep(struct es_run *run, const struct es_run_options *options, const stru
         r = fill_manifest(run, &m, err);
     if (r == 0 && unchanged(run, &m, texts)) {
         touch(run);
-        return publish(run, options, report, err);
+        r = publish(run, options, report, err);
+        return r == 0 ? end_hold(run, err) : r;
     }
     if (r == 0)
         r = commit(run, options, &m, texts, err);

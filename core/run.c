@@ -147,6 +147,9 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
                        run->config.name);
     if (r == 0)
         r = republish(run, options, report, err);
+    run->differs = run->repaired;
+    for (size_t i = 0; r == 0 && i < run->config.n_outputs; i++)
+        run->differs = run->differs || run->restored[i] != ES_TARGET_SAME;
     if (r == 0 && had_files)
         es_report_add(report, ES_LEVEL_WARNING,
                       "mirrored files stay as they are: of them no earlier version is kept");
@@ -158,6 +161,7 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
 static int begin(struct es_run *run, const struct es_run_options *options, struct es_report *report,
                  struct es_err *err)
 {
+    bool held;
     int r;
 
     run->lock = es_lock(&run->config, options->root, options->deadline, options->on_wait,
@@ -171,9 +175,6 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
         es_store_sweep(&run->memory.store);
         es_set_sweep(&run->config, options->root);
     }
-    if (r == 0 && options->release && run->memory.store.held)
-        r = es_store_point(&run->memory.store, run->memory.store.current,
-                           run->memory.store.previous, false, err);
     if (r == 0 && options->rollback)
         return roll_back(run, options, report, err);
     if (r == 0)
@@ -187,13 +188,14 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
     }
     if (r < 0)
         return r;
-    run->end = run->memory.store.usable && run->memory.store.held      ? ES_RUN_HELD
+    /* A hold that is to be released ends with what this run accepts: where it fails, not at all. */
+    held = run->memory.store.held && !options->release;
+    run->end = run->memory.store.usable && held                        ? ES_RUN_HELD
                : !options->fresh && !options->release && is_fresh(run) ? ES_RUN_FRESH
                                                                        : ES_RUN_DONE;
     /* No exit status of success for outputs that are not there, and no newer set behind the back of
      * who went back on purpose. */
-    if (run->memory.store.held &&
-        (run->memory.store.damaged || es_store_outputs_lost(&run->memory.store)))
+    if (held && (run->memory.store.damaged || es_store_outputs_lost(&run->memory.store)))
         return es_fail(err, ES_ABSENT, ENOENT,
                        "the set that a rollback of %s holds is %s; `envsync sync --release` "
                        "fetches anew",
@@ -217,7 +219,7 @@ static int look(struct es_run *run, const struct es_run_options *options, struct
 {
     int r = es_memory_look(&run->config, options->root, options->deadline, &run->memory, err);
 
-    if (r == 0 && run->memory.store.usable && run->memory.store.held)
+    if (r == 0 && run->memory.store.held && !options->release)
         es_report_add(report, ES_LEVEL_WARNING,
                       "%s is held since a rollback: a run would fetch nothing before `envsync sync "
                       "--release`",

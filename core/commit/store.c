@@ -385,9 +385,9 @@ static int load(struct es_store *store, const struct es_config *config, struct e
     es_report_add(report, ES_LEVEL_WARNING,
                   "state: the last set of %s cannot be read; it is not used", config->name);
     store->damaged = true;
-    /* A hold is worth more than that the previous set is swept. */
+    /* The previous set is still the one to go back to; a hold is worth more than the sweep. */
     if (!store->held)
-        store->current[0] = store->previous[0] = '\0';
+        store->current[0] = '\0';
     return 0;
 }
 
@@ -595,11 +595,11 @@ int es_store_point(struct es_store *store, const char *id, const char *previous,
     return es_sync_directory(store->halves[half].dir, "state", err);
 }
 
-int es_store_commit(struct es_store *store, struct es_manifest *manifest, bool forget,
+int es_store_commit(struct es_store *store, struct es_manifest *manifest, enum es_way_back way_back,
                     struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
-    char previous[ES_SET_ID + 1];
+    char previous[ES_SET_ID + 1] = "";
     int r = 0;
 
     if (es_manifest_encode(manifest, &text) < 0)
@@ -611,7 +611,9 @@ int es_store_commit(struct es_store *store, struct es_manifest *manifest, bool f
     for (enum es_half half = 0; r == 0 && half < ES_HALVES; half++)
         if (store->halves[half].dir >= 0)
             r = sync_set(store, half, store->begun, err);
-    memcpy(previous, forget ? "" : store->current, forget ? 1 : sizeof previous);
+    if (way_back != ES_BACK_NOWHERE)
+        memcpy(previous, way_back == ES_BACK_TO_CURRENT ? store->current : store->previous,
+               sizeof previous);
     if (r == 0)
         r = es_store_point(store, store->begun, previous, false, err);
     /* While there is one on disk, it is the one that counts. */

@@ -103,9 +103,13 @@ int es_store_note(const struct es_store *store, const char *id, const char *name
 int es_store_read_note(const struct es_store *store, const char *id, const char *name,
                        struct es_buf *ret, struct es_err *err);
 
-/* Makes what was begun the present set; the present one becomes the previous one, or with `forget`
- * nobody's. The manifest is taken over by the store. */
-int es_store_commit(struct es_store *store, struct es_manifest *manifest, bool forget,
+/* Where a rollback of a new set would go: to the present one, to where that one would go, or
+ * nowhere. What is not gone to is nobody's. */
+enum es_way_back { ES_BACK_TO_CURRENT, ES_BACK_TO_PREVIOUS, ES_BACK_NOWHERE };
+
+/* Makes what was begun the present set, which is not held. The manifest is taken over by the store.
+ */
+int es_store_commit(struct es_store *store, struct es_manifest *manifest, enum es_way_back way_back,
                     struct es_err *err);
 
 /* What was begun is to be the /run half of a set that has lost its own: writes a file, and makes it

@@ -167,14 +167,108 @@ def test_release_without_a_hold_is_a_plain_run(plain):
     assert plain.place.read_text() == "A=1\n"
 
 
-def test_a_release_that_fails_keeps_the_set_in_place_and_the_next_run_fetches(plain):
+def renewed(plain, how):
+    """Runs whose set is another one, with the same outputs."""
+    if how == "touched":
+        for seconds in 10, 20:
+            age(plain.path("source.env"), seconds)
+            plain.ok()
+    elif how == "configured":
+        plain.top["deadline"] = "50s"
+        plain.ok()
+    elif how == "damaged":
+        flip(plain.stored()["manifest"])
+        assert "not used" in plain.ok().err
+    else:
+        flip(plain.stored()["output-0"])
+        assert "not used" in plain.ok().err
+
+
+@pytest.mark.parametrize("how", ["touched", "configured", "damaged", "output"])
+def test_a_set_with_the_same_outputs_does_not_push_out_the_earlier_one(plain, how):
     plain.ok()
     changed(plain)
     plain.ok()
-    assert rollback(plain).rc == 0
-    plain.path("source.env").unlink()
-    assert plain.sync("--release").rc == 66
+    before = set(plain.kept())
+    renewed(plain, how)
+    assert set(plain.kept()) != before, "it is another set"
+    result = rollback(plain)
+    assert result.rc == 0 and "is in place and held" in result.err, str(result)
     assert plain.place.read_text() == "A=1\n"
+
+
+def test_a_stale_and_a_skipped_run_do_not_push_out_the_earlier_set(vault):
+    add(vault, on_unavailable="last-good")
+    vault.answer.write_text('{"V": "bad"}')
+    vault.ok()
+    down(vault)
+    vault.ok()
+    vault.sources.pop()
+    vault.source(**vault.exec, on_unavailable="skip")
+    vault.ok()
+    assert vault.place.read_text() == "A=1\nV=bad\n"
+    assert rollback(vault).rc == 0
+    assert vault.place.read_text() == "A=1\nV=1\n"
+
+
+def test_a_rollback_that_changes_no_file_says_so(plain):
+    plain.ok()
+    changed(plain)
+    plain.ok()
+    plain.place.write_text("A=1\n")
+    result = rollback(plain)
+    assert result.rc == 0 and "warning: " in result.err and "no file was changed" in result.err
+    assert "HELD" in plain.run("status", "--root", plain.root).out
+
+
+def fetches_nothing(host):
+    held = host.ok("--json")
+    assert json.loads(held.out)["result"] == "held" and "held" in held.err
+
+
+@pytest.mark.parametrize("status", [69, 65])
+def test_a_release_that_fails_keeps_the_set_in_place_and_held(vault, status):
+    add(vault)
+    vault.answer.write_text('{"V": "bad"}')
+    vault.ok()
+    assert rollback(vault).rc == 0
+    down(vault, status)
+    assert vault.sync("--release").rc == status
+    vault.status.write_text("0")
+    vault.answer.write_text('{"V": "bad"}')
+    fetches_nothing(vault)
+    assert vault.place.read_text() == "A=1\nV=1\n"
+    vault.ok("--release")
+    assert vault.place.read_text() == "A=1\nV=bad\n"
+    assert json.loads(vault.ok("--json").out)["result"] == "unchanged"
+
+
+def test_a_release_that_is_killed_while_it_fetches_keeps_the_hold(vault):
+    add(vault)
+    vault.answer.write_text('{"V": "bad"}')
+    vault.ok()
+    assert rollback(vault).rc == 0
+    good = vault.script.read_text()
+    vault.script.write_text("#!/bin/sh\nsleep 20\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        vault.envsync("sync", "-c", vault.file, "--release", "--root", vault.root, timeout=1)
+    vault.script.write_text(good)
+    fetches_nothing(vault)
+    assert vault.place.read_text() == "A=1\nV=1\n"
+
+
+def test_a_release_that_finds_what_is_held_ends_the_hold(plain):
+    plain.ok()
+    made = plain.path("source.env").stat().st_mtime_ns
+    changed(plain)
+    plain.ok()
+    assert rollback(plain).rc == 0
+    changed(plain, "A=1\n")
+    os.utime(plain.path("source.env"), ns=(made, made))
+    age(plain.root / "var/lib/envsync/foo/current", HOUR)
+    assert json.loads(plain.ok("--release", "--json").out)["result"] == "unchanged"
+    found = json.loads(plain.run("status", "--root", plain.root, "--json").out)
+    assert not found["held"] and found["age"] < 60
     changed(plain, "A=3\n")
     plain.ok()
     assert plain.place.read_text() == "A=3\n"

@@ -73,7 +73,7 @@ static void commit(struct fixture *f, const struct es_buf *const texts[2])
                                         es_buf_str(text), text->len, 1600000000000, &f->err),
                          0);
     }
-    assert_int_equal(es_store_commit(&f->store, &m, false, &f->err), 0);
+    assert_int_equal(es_store_commit(&f->store, &m, ES_BACK_TO_CURRENT, &f->err), 0);
 }
 
 static void load(struct fixture *f)

@@ -109,7 +109,7 @@ static void seal_and_lose(struct fixture *f, const char *text, size_t len,
     m.sources = calloc(2, sizeof *m.sources);
     m.outputs = calloc(2, sizeof *m.outputs);
     assert_true(m.sources && m.outputs);
-    assert_int_equal(es_store_commit(&f->store, &m, false, &f->err), 0);
+    assert_int_equal(es_store_commit(&f->store, &m, ES_BACK_TO_CURRENT, &f->err), 0);
     assert_true(es_sealed_is_there(&f->store));
     assert_int_equal(nftw(in(f->dir, RUN), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
     reopen(f);

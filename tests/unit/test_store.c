@@ -97,7 +97,7 @@ static void commit_with(struct fixture *f, const char *text, bool on_disk, const
         assert_int_equal(es_buf_set(&m.machine_id, machine, strlen(machine)), 0);
     if (boot)
         assert_int_equal(es_buf_set(&m.boot_id, boot, strlen(boot)), 0);
-    if (es_store_commit(&f->store, &m, false, &f->err) < 0)
+    if (es_store_commit(&f->store, &m, ES_BACK_TO_CURRENT, &f->err) < 0)
         fail_msg("%s", f->err.msg);
     assert_int_equal(m.n_sources, 0); /* taken over */
 }
@@ -228,7 +228,7 @@ static void a_file_has_the_time_that_it_is_given(void **state)
     begin(&f, "x", true);
     assert_int_equal(es_store_write(&f.store, ES_HALF_DISK, "source-0", "y", 1, before, &f.err), 0);
     fill(&f, &m, true);
-    assert_int_equal(es_store_commit(&f.store, &m, false, &f.err), 0);
+    assert_int_equal(es_store_commit(&f.store, &m, ES_BACK_TO_CURRENT, &f.err), 0);
     assert_int_equal(
         es_store_read(&f.store, f.store.current, ES_HALF_DISK, "source-0", &text, &ms, &f.err), 0);
     assert_int_equal(ms, before);
@@ -313,7 +313,7 @@ static void a_set_that_current_names_is_not_removed_because_its_fsync_failed(voi
     fill(&f, &m, true);
     fsyncs = 0;
     failing_fsync = last;
-    assert_int_equal(es_store_commit(&f.store, &m, false, &f.err), -EIO);
+    assert_int_equal(es_store_commit(&f.store, &m, ES_BACK_TO_CURRENT, &f.err), -EIO);
     failing_fsync = 0;
     assert_false(es_store_abandon(&f.store));
     reopen(&f);
@@ -337,7 +337,7 @@ static void a_set_that_current_does_not_name_yet_goes_whichever_fsync_failed(voi
         fill(&f, &m, true);
         fsyncs = 2;
         failing_fsync = i;
-        assert_int_equal(es_store_commit(&f.store, &m, false, &f.err), -EIO);
+        assert_int_equal(es_store_commit(&f.store, &m, ES_BACK_TO_CURRENT, &f.err), -EIO);
         failing_fsync = 0;
         assert_true(es_store_abandon(&f.store));
         reopen(&f);
