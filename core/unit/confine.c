@@ -93,20 +93,7 @@ static void judge_credentials(struct es_judge *judge)
 
 /* ---- what it may do ---- */
 
-/* Root's process has the app's groups, so that it may give files to them without a capability. */
-static int is_apps_group(const struct es_judge *judge, bool *ret, struct es_err *err)
-{
-    ES_CLEANUP(es_unit_items_done) struct es_unit_items groups = {0};
-    const char *group = judge->config->group;
-    int r = es_unit_list(judge->unit, "Service", "Group|SupplementaryGroups", ES_UNIT_WORDS,
-                         &groups, err);
-
-    if (r == 0)
-        *ret = es_unit_find(&groups, group) || (groups.n == 0 && es_buf_is(&judge->user, group));
-    return r;
-}
-
-static bool needs_right(const struct es_judge *judge, enum es_right right, bool own_group)
+static bool needs_right(const struct es_judge *judge, enum es_right right)
 {
     bool gives_away = false, in_apps = false;
 
@@ -117,9 +104,8 @@ static bool needs_right(const struct es_judge *judge, enum es_right right, bool 
     switch (right) {
     case ES_RIGHT_SETUID:
     case ES_RIGHT_SETGID:
-        return true;
     case ES_RIGHT_CHOWN:
-        return gives_away || !own_group;
+        return true;
     case ES_RIGHT_FOWNER:
         return gives_away;
     case ES_RIGHT_DAC_OVERRIDE:
@@ -133,15 +119,11 @@ static int judge_rights(struct es_judge *judge, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf missing = {0};
     const struct es_unit_setting *by = NULL;
-    bool own_group = false;
-    int r = is_apps_group(judge, &own_group, err);
 
-    if (r != 0)
-        return r;
     for (int right = 0; right < ES_RIGHTS; right++) {
         const struct es_unit_setting *at = es_unit_lacks_right(judge->unit, (enum es_right)right);
 
-        if (!at || !needs_right(judge, (enum es_right)right, own_group))
+        if (!at || !needs_right(judge, (enum es_right)right))
             continue;
         by = at;
         if (es_buf_printf(&missing, "%s%s", missing.len ? " " : "", es_right_names[right]) < 0)

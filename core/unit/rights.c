@@ -65,7 +65,8 @@ static void judge_call(const struct es_unit_setting *refused[CALLS], const char 
                        const struct es_unit_setting *by)
 {
     size_t n = strcspn(word, ":");
-    bool all = is_word(word, n, "@privileged") || (!by && is_word(word, n, "@system-service"));
+    bool all = is_word(word, n, "@privileged") || is_word(word, n, "@system-service") ||
+               is_word(word, n, "@known");
 
     for (size_t i = 0; i < CALLS; i++) {
         bool named = all;
@@ -77,19 +78,23 @@ static void judge_call(const struct es_unit_setting *refused[CALLS], const char 
     }
 }
 
+/* The first assignment that is not empty says what the list is: one of calls that are allowed, or
+ * with ~ of those that are not. Others add to it, or take away. */
 int es_unit_filters_calls(const struct es_unit *unit, const struct es_unit_setting **ret)
 {
     ES_CLEANUP(es_buf_done) struct es_buf word = {0};
     const struct es_unit_setting *s = NULL;
     const struct es_unit_setting *refused[CALLS] = {0};
+    bool first = true;
 
     while ((s = es_unit_next(unit, "Service", "SystemCallFilter", s))) {
         const char *p = es_buf_str(&s->value);
-        bool invert = *p == '~';
+        bool invert = *p == '~', resets = *p == '\0';
         int r;
 
-        if (*p == '\0')
-            memset(refused, 0, sizeof refused);
+        for (size_t i = 0; i < CALLS && (resets || first); i++)
+            refused[i] = resets || invert ? NULL : s;
+        first = resets;
         p += invert;
         while ((r = es_unit_word(&p, &word)) > 0)
             judge_call(refused, es_buf_str(&word), invert ? s : NULL);

@@ -206,7 +206,16 @@ ONE = {
         "error", "InaccessiblePaths=/run/cloud-init", "source cloud-init"),
     "no capabilities": (
         "Restart=", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\nRestart=",
-        "error", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "CAP_SETGID CAP_SETUID"),
+        "error", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "CAP_CHOWN CAP_SETGID CAP_SETUID"),
+    "all capabilities but one": (
+        "Restart=", "CapabilityBoundingSet=~CAP_CHOWN\nRestart=",
+        "error", "CapabilityBoundingSet=~CAP_CHOWN", "add CAP_CHOWN, or"),
+    "capabilities that are not enough": (
+        "Restart=", "CapabilityBoundingSet=CAP_SETUID CAP_SETGID\nRestart=",
+        "error", "CapabilityBoundingSet=CAP_SETUID CAP_SETGID", "add CAP_CHOWN, or"),
+    "few system calls": (
+        "Restart=", "SystemCallFilter=@basic-io @file-system @io-event @network-io @process @signal\nRestart=",
+        "error", "SystemCallFilter=@basic-io @file-system @io-event @network-io @process @signal", "@chown @setuid capset"),
     "no system calls": (
         "Restart=", "SystemCallFilter=@system-service\nSystemCallFilter=~@privileged\nRestart=",
         "error", "SystemCallFilter=~@privileged", "@chown @setuid capset"),
@@ -267,6 +276,8 @@ FINE = {
     "hardened": (
         "Restart=", "NoNewPrivileges=yes\nProtectHome=yes\nPrivateTmp=yes\nPrivateDevices=yes\nRestrictSUIDSGID=yes\n"
         "MemoryDenyWriteExecute=yes\nSystemCallFilter=@system-service\nRestart="),
+    "system calls that are enough": (
+        "Restart=", "SystemCallFilter=@basic-io @file-system @process\nSystemCallFilter=@chown @setuid capset\nRestart="),
     "capabilities that are enough": (
         "Restart=", "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_CHOWN\nRestart="),
     "a reset": ("ExecStartPre=!", "ExecStartPre=-/usr/bin/envsync\nExecStartPre=\nExecStartPre=!"),

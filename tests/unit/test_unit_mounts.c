@@ -130,6 +130,14 @@ static void system_calls_that_are_refused_are_found(void **state)
     assert_filtered(CALLS "@system-service\n" CALLS "~@privileged\n" CALLS "@chown @setuid", true);
     assert_filtered(CALLS "@system-service\n" CALLS "~@privileged\n" CALLS "@chown", true);
     assert_filtered(CALLS "~@privileged\n" CALLS, false);
+    /* A list of what is allowed. */
+    assert_filtered(CALLS "@basic-io @file-system @network-io @process", true);
+    assert_filtered(CALLS "@basic-io @chown @setuid", true);
+    assert_filtered(CALLS "@basic-io @chown @setuid capset", false);
+    assert_filtered(CALLS "@basic-io\n" CALLS "@system-service", false);
+    assert_filtered(CALLS "~@mount\n" CALLS "\n" CALLS "@basic-io", true);
+    assert_filtered(CALLS "~@mount\n" CALLS "@basic-io", false);
+    assert_filtered(CALLS "@known", false);
 }
 
 static void assert_network(const char *settings, bool seccomp, bool lacks)
