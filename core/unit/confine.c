@@ -8,17 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The directory among those of the app that holds envsync's state, or lies in it. */
+static const struct es_unit_dir *dir_at_state(const struct es_judge *judge, const char *state)
+{
+    for (size_t i = 0; judge->user.len > 0 && i < judge->dirs.n; i++)
+        if (es_path_below(judge->dirs.items[i].path, state) ||
+            es_path_below(state, judge->dirs.items[i].path))
+            return &judge->dirs.items[i];
+    return NULL;
+}
+
 /* envsync takes no state from a directory that another user owns. */
 static void judge_state(struct es_judge *judge)
 {
     static const char *const dirs[] = {ES_STATE_RUN, ES_STATE_DISK};
 
     for (size_t i = 0; i < (es_config_has_disk(judge->config) ? 2 : 1); i++) {
-        char inside[64];
-        const struct es_unit_dir *own;
+        const struct es_unit_dir *own = dir_at_state(judge, dirs[i]);
 
-        snprintf(inside, sizeof inside, "%s/state", dirs[i]);
-        own = es_unit_dir_of(judge, inside);
         if (own)
             es_judge_error(judge, own->at,
                            "%s= gives %s, where envsync keeps its state, to %s; take it out: "

@@ -187,11 +187,55 @@ static int judge_preload(struct es_judge *judge, const struct root_line *root_li
     return 0;
 }
 
+/* Is the file one that a unit waits for in vain, as nothing else of it runs before? "!" asks for
+ * the opposite, and "|" for this or another one. */
+static int judge_condition(struct es_judge *judge, const char *key, const struct es_unit_item *item,
+                           struct es_err *err)
+{
+    ES_CLEANUP(env_file_done) struct env_file file = {.at = item->at};
+    const char *path = es_buf_str(&item->text);
+
+    if (*path != '/')
+        return 0;
+    file.path = strdup(path);
+    if (!file.path)
+        return es_nomem(err);
+    if (es_path_simplify(file.path) && (output_of(judge, &file) || mirror_of(judge, &file)))
+        es_judge_error(judge, item->at,
+                       "%s=%s: envsync writes it, and at the first boot it is not there yet: "
+                       "systemd %s the unit before envsync runs; remove it, since the app is not "
+                       "started where envsync fails",
+                       key, file.path, *key == 'A' ? "fails" : "skips");
+    return 0;
+}
+
+static int judge_conditions(struct es_judge *judge, struct es_err *err)
+{
+    static const char *const keys[] = {"ConditionPathExists",       "ConditionPathExistsGlob",
+                                       "ConditionPathIsReadWrite",  "ConditionFileNotEmpty",
+                                       "ConditionFileIsExecutable", "AssertPathExists",
+                                       "AssertPathExistsGlob",      "AssertPathIsReadWrite",
+                                       "AssertFileNotEmpty",        "AssertFileIsExecutable"};
+    int r = 0;
+
+    /* A unit that comes before has written it by then. */
+    for (size_t i = 0; r == 0 && !judge->runner && i < sizeof keys / sizeof *keys; i++) {
+        ES_CLEANUP(es_unit_items_done) struct es_unit_items items = {0};
+
+        r = es_unit_list(judge->unit, "Unit", keys[i], ES_UNIT_WHOLE, &items, err);
+        for (size_t j = 0; r == 0 && j < items.n; j++)
+            r = judge_condition(judge, keys[i], &items.items[j], err);
+    }
+    return r;
+}
+
 int es_judge_files(struct es_judge *judge, struct es_err *err)
 {
     struct root_line root_line;
     int r = find_root_line(judge, &root_line, err);
 
+    if (r == 0)
+        r = judge_conditions(judge, err);
     for (size_t i = 0; r == 0 && i < judge->environment_files.n; i++) {
         ES_CLEANUP(env_file_done) struct env_file file = {0};
         const struct es_source *mirror = NULL;

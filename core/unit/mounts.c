@@ -305,15 +305,13 @@ void es_unit_dirs_done(struct es_unit_dirs *dirs)
     *dirs = (struct es_unit_dirs){0};
 }
 
-/* "NAME[:LINK[:FLAGS]]" */
-static int add_dir(struct es_unit_dirs *dirs, const char *base, const char *key,
-                   const struct es_unit_item *item, struct es_err *err)
+static int add_dir(struct es_unit_dirs *dirs, const char *base, const char *key, const char *name,
+                   size_t len, const struct es_unit_setting *at, struct es_err *err)
 {
-    const char *name = es_buf_str(&item->text);
     ES_CLEANUP(es_freep) char *path = NULL;
     struct es_unit_dir *items;
 
-    if (asprintf(&path, "%s/%.*s", base, (int)strcspn(name, ":"), name) < 0) {
+    if (asprintf(&path, "%s/%.*s", base, (int)len, name) < 0) {
         path = NULL;
         return es_nomem(err);
     }
@@ -323,9 +321,24 @@ static int add_dir(struct es_unit_dirs *dirs, const char *base, const char *key,
     if (!items)
         return es_nomem(err);
     dirs->items = items;
-    items[dirs->n++] = (struct es_unit_dir){.path = path, .key = key, .at = item->at};
+    items[dirs->n++] = (struct es_unit_dir){.path = path, .key = key, .at = at};
     path = NULL;
     return 0;
+}
+
+/* "NAME[:LINK[:FLAGS]]": who has the directory has what the link leads to. */
+static int add_item(struct es_unit_dirs *dirs, const char *base, const char *key,
+                    const struct es_unit_item *item, struct es_err *err)
+{
+    const char *name = es_buf_str(&item->text), *link;
+    size_t len = strcspn(name, ":"), link_len;
+    int r = add_dir(dirs, base, key, name, len, item->at, err);
+
+    if (r != 0 || name[len] == '\0')
+        return r;
+    link = name + len + 1;
+    link_len = strcspn(link, ":");
+    return link_len > 0 ? add_dir(dirs, base, key, link, link_len, item->at, err) : 0;
 }
 
 int es_unit_dirs_read(const struct es_unit *unit, struct es_unit_dirs *ret, struct es_err *err)
@@ -345,7 +358,7 @@ int es_unit_dirs_read(const struct es_unit *unit, struct es_unit_dirs *ret, stru
 
         r = es_unit_list(unit, "Service", kinds[i].key, ES_UNIT_WORDS, &items, err);
         for (size_t j = 0; r == 0 && j < items.n; j++)
-            r = add_dir(&dirs, kinds[i].base, kinds[i].key, &items.items[j], err);
+            r = add_item(&dirs, kinds[i].base, kinds[i].key, &items.items[j], err);
     }
     if (r != 0)
         return r;

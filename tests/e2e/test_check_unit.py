@@ -228,6 +228,21 @@ ONE = {
     "state that is given away": (
         "RuntimeDirectory=foo/tmp", "RuntimeDirectory=foo/tmp envsync",
         "error", "RuntimeDirectory=foo/tmp envsync", "keeps its state", "daemon"),
+    "state below a directory that is given away": (
+        "Restart=", "StateDirectory=foo envsync/foo\nRestart=",
+        "error", "StateDirectory=foo envsync/foo", "keeps its state", "daemon"),
+    "state in memory that is given away": (
+        "RuntimeDirectory=foo/tmp", "RuntimeDirectory=foo/tmp envsync/foo",
+        "error", "RuntimeDirectory=foo/tmp envsync/foo", "keeps its state", "daemon"),
+    "a link into the app's directory": (
+        "RuntimeDirectory=foo/tmp", "RuntimeDirectory=bar:foo",
+        "error", "EnvironmentFile=-/run/foo/environment", "/run/foo is daemon's", "LD_PRELOAD"),
+    "a condition that is not met at first": (
+        "[Service]", "ConditionPathExists=/run/foo/environment\n[Service]",
+        "error", "ConditionPathExists=/run/foo/environment", "skips the unit before envsync runs"),
+    "an assertion about a mirrored file": (
+        "[Service]", "AssertFileNotEmpty=/etc/foo/certs/a.pem\n[Service]",
+        "error", "AssertFileNotEmpty=/etc/foo/certs/a.pem", "fails the unit before envsync runs"),
     "no second lock": (
         "UnsetEnvironment=LD_PRELOAD\n", "",
         "warning", "ExecStartPre=!/usr/bin/envsync -c /etc/envsync/%p.toml", "UnsetEnvironment=LD_PRELOAD"),
@@ -260,6 +275,10 @@ def test_one_mistake_is_one_finding_where_it_is(case, name):
 FINE = {
     "a dash, and another file without": ("EnvironmentFile=-/run", "EnvironmentFile=/etc/default/foo\nEnvironmentFile=-/run"),
     "a file that no glob of the mirror takes": ("UnsetEnv", "EnvironmentFile=-/etc/foo/certs/other\nUnsetEnv"),
+    "conditions on other files": (
+        "[Service]", "ConditionPathExists=/etc/envsync/foo.toml\nConditionPathExists=!/run/foo/environment\n[Service]"),
+    "a condition that is taken back": (
+        "[Service]", "ConditionPathExists=/run/foo/environment\nConditionPathExists=\n[Service]"),
     "plus": ("=!/usr", "=+/usr"),
     "plus in a sandbox": (
         "=!/usr", "=+/usr", "Restart=", "ProtectSystem=strict\nPrivateUsers=yes\nCapabilityBoundingSet=\nRestart="),
@@ -310,6 +329,10 @@ def test_the_oneshot_of_the_other_layout_is_judged_with_the_app(case):
     case.only("error", "ExecStart=/usr/bin/envsync -c /etc/envsync/%i.toml", "Type=oneshot", file="envsync@.service")
     judge(ONESHOT.replace("Type=oneshot\n", "Type=oneshot\nRemainAfterExit=yes\n"))
     case.only("warning", "RemainAfterExit=yes", "restart of the app", file="envsync@.service")
+    judge(app=APP.replace("[Service]", "ConditionPathExists=/run/foo/environment\n[Service]"))
+    assert case.found == []
+    judge(ONESHOT.replace("[Service]", "AssertPathExists=/run/foo/environment\n[Service]"))
+    case.only("error", "AssertPathExists=/run/foo/environment", "fails the unit", file="envsync@.service")
     judge(app=APP.replace("Requires=", "Wants="))
     case.only("error", "Wants=envsync@foo.service", "Requires=envsync@foo.service")
     judge(app=APP.replace("After=envsync@foo.service\n", ""))
