@@ -73,8 +73,8 @@ static void show_text(const struct work *work)
     es_show_line("%s: set %s, last success %s (%lld s ago)%s%s", work->config.name, store->current,
                  when, (long long)((now - store->succeeded_ms) / 1000),
                  store->set.complete ? "" : ", not complete", store->held ? ", HELD" : "");
-    if (store->run_lost)
-        es_show_line("  what lay below /run went with an earlier boot%s",
+    if (store->run_lost && store->usable)
+        es_show_line("  what lay below /run is gone from there%s",
                      es_sealed_is_there(store) ? "; the next run opens its sealed copy" : "");
     for (size_t i = 0; i < work->config.n_sources; i++) {
         const struct es_before *before = &work->previous.sources[i];

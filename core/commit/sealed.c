@@ -242,7 +242,7 @@ bool es_sealed_is_there(const struct es_store *store)
     return has(store, store->current, ES_HALF_DISK, file_name);
 }
 
-/* Has a set that may be used here a sealed copy, and an earlier boot taken what that is of? */
+/* Has a set that may be used here a sealed copy, and lost what that is of? */
 static int to_be_opened(const struct es_store *store, const struct es_config *config,
                         const char *id, struct es_err *err)
 {
@@ -260,8 +260,7 @@ static int to_be_opened(const struct es_store *store, const struct es_config *co
         *err = why;
         return r == -ENOENT ? 0 : r;
     }
-    return es_manifest_has_run_half(&set) && es_buf_equal(&set.machine_id, &now.machine_id) &&
-           !es_buf_equal(&set.boot_id, &now.boot_id);
+    return es_manifest_has_run_half(&set) && es_buf_equal(&set.machine_id, &now.machine_id);
 }
 
 int es_sealed_time(struct es_store *store, const char *name, int64_t ms, struct es_err *err)

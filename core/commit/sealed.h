@@ -1,6 +1,6 @@
 /* A set's sealed copy: what of it lies in the /run half, encrypted to this host in one file of the
- * disk half. It is made where `at_rest = "encrypted"`, and opened only after a reboot has taken
- * the /run half.
+ * disk half. It is made where `at_rest = "encrypted"`, and opened only where a reboot, or whatever
+ * else empties /run, has taken the /run half.
  *
  * The files are put into one bundle and sealed by systemd-creds in chunks. The name of each chunk
  * holds the set, its number and how many there are, and the bundle names the configuration file: no
@@ -30,7 +30,7 @@ bool es_sealed_is_there(const struct es_store *store);
 int es_sealed_time(struct es_store *store, const char *name, int64_t ms, struct es_err *err);
 void es_sealed_touch(struct es_store *store, const char *name);
 
-/* Where an earlier boot has taken the /run half of a set and it has a sealed copy: opens that, and
+/* Where the /run half of a set is gone and it has a sealed copy: opens that, and
  * reads of the /run half are answered from it. Nothing is written. A copy that does not open is
  * told in the report. Fails for an interruption and where there is no memory. */
 int es_sealed_open(struct es_store *store, const struct es_config *config, const char *id,

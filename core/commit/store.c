@@ -3,6 +3,7 @@
 #include "store.h"
 
 #include "envsync/limits.h"
+#include "sealed.h"
 #include "sum.h"
 
 #include <dirent.h>
@@ -301,7 +302,8 @@ static int judge(struct es_store *store, const struct es_config *config, struct 
     if (run_half_is_there(store, store->current, &store->set))
         return 0;
     store->run_lost = true;
-    if (es_buf_equal(&store->set.boot_id, &now.boot_id)) {
+    /* What only this host's keys open is the set's, whoever has emptied /run. */
+    if (es_buf_equal(&store->set.boot_id, &now.boot_id) && !es_sealed_is_there(store)) {
         store->usable = false;
         es_report_add(report, ES_LEVEL_WARNING,
                       "state: half of the last set is gone from /run/envsync/%s since this boot; "

@@ -332,12 +332,30 @@ def test_a_copy_under_another_configuration_does_not_open(sealing):
     assert result.rc == 69 and "does not open" in result.err, str(result)
 
 
-def test_a_half_that_is_removed_by_hand_is_not_brought_back(sealing):
-    """In the same boot nothing but a hand can have taken it."""
+def test_a_run_that_was_emptied_in_the_same_boot_is_brought_back(sealing):
+    """In a container /run may be new and the boot the same one. Only this host's keys open the copy."""
     sealing.ok()
-    shutil.rmtree(sealing.root / "run/envsync")
+    sealing.give(a=f"{CANARY}-2")
+    sealing.ok()
+    shutil.rmtree(sealing.root / "run")
     sealing.down()
-    assert "not used" in sealing.fails(69, "params").err
+    told = sealing.run("status")
+    assert "the next run opens its sealed copy" in told.out and "not used" not in told.out + told.err
+    (stale,) = json.loads(sealing.ok("--json").out)["stale"]
+    assert stale["source"] == "params" and sealing.value() == {"a": f"{CANARY}-2"}
+    shutil.rmtree(sealing.root / "run")
+    assert sealing.run("rollback").rc == 0 and sealing.value() == {"a": f"{CANARY}-1"}
+    shutil.rmtree(sealing.root / "run")
+    assert "held" in sealing.ok().err and sealing.value() == {"a": f"{CANARY}-1"}
+
+
+def test_a_copy_that_does_not_open_in_the_same_boot_counts_as_none(sealing):
+    sealing.ok()
+    spoil_key(sealing)
+    shutil.rmtree(sealing.root / "run")
+    sealing.down()
+    assert "does not open" in sealing.fails(69, "params").err
+    assert not sealing.place.exists()
 
 
 # ---- systemd-creds is not there, or fails ----

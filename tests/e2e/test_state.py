@@ -599,6 +599,8 @@ def test_a_state_half_that_was_removed_by_hand_is_told_and_the_run_goes_on(vault
 
     add(vault)
     shutil.rmtree(vault.root / "run/envsync")
+    told = vault.run("status", "--root", vault.root)
+    assert "not used" in told.err and "what lay below" not in told.out
     assert "not used" in vault.ok().err
     assert vault.ok().err == ""
 
