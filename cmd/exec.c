@@ -95,7 +95,8 @@ static int build(struct es_session *session, struct environment *ret, struct es_
 
     plan.deadline = es_session_deadline(session, &config);
     if (r == 0)
-        r = es_memory_look(&config, session->args.root, plan.deadline, &memory, err);
+        r = es_memory_look(&config, session->args.root, plan.deadline, &memory, &session->report,
+                           err);
     if (r == 0)
         r = es_memory_names(&config, &memory.store, &own_names, err);
     if (r == 0)

@@ -68,10 +68,13 @@ static int load(struct es_session *session, struct work *work, struct es_err *er
 
     if (r == 0)
         r = es_memory_look(&work->config, session->args.root,
-                           es_session_deadline(session, &work->config), &work->memory, err);
+                           es_session_deadline(session, &work->config), &work->memory,
+                           &session->report, err);
     if (r < 0)
         return r;
-    work->deployed = es_set_is_of(&work->config, &work->memory.store);
+    /* From what is damaged the answer would be that nobody gives the key. */
+    work->deployed = es_set_is_of(&work->config, &work->memory.store) &&
+                     es_previous_is_whole(&work->memory.previous);
     if (work->deployed && session->args.fetch)
         r = from_set(work, &work->there, &work->there_tree, err);
     if (r == 0 && work->deployed && !session->args.fetch)

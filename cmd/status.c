@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 struct work {
@@ -31,10 +32,38 @@ static void format_time(int64_t ms, char out[32])
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
+/* A time in the future says that a clock was or is wrong. */
+static void format_age(int64_t ms, const char *behind, char out[64])
+{
+    int64_t age = es_now_ms() - ms;
+
+    if (age < 0)
+        snprintf(out, 64, "of a time in the future");
+    else
+        snprintf(out, 64, "%lld s %s", (long long)(age / 1000), behind);
+}
+
+static void json_age(struct es_json *json, struct es_value *table, int64_t ms)
+{
+    int64_t age = es_now_ms() - ms;
+
+    if (age >= 0)
+        es_json_number(json, table, "age", age / 1000);
+}
+
+/* Is it for a source that may go on with its last good values, and they are too old or young? */
+static bool is_no_last_good(const struct work *work, size_t source)
+{
+    return strcmp(work->config.sources[source].on_unavailable, "last-good") == 0 &&
+           es_before_ripeness(&work->config, &work->previous.sources[source]) != ES_AGE_COUNTS;
+}
+
 static const char *state_of(const struct work *work, size_t source)
 {
     const struct es_manifest *set = &work->store.set;
 
+    if (work->previous.sources[source].damaged)
+        return "damaged";
     for (size_t i = 0; i < set->n_sources; i++)
         if (es_buf_is(&set->sources[i].name, work->config.sources[source].name))
             return set->sources[i].stale   ? "stale"
@@ -66,13 +95,12 @@ static void format_version(const struct es_before *before, char out[VERSION_MAX]
 static void show_text(const struct work *work)
 {
     const struct es_store *store = &work->store;
-    int64_t now = es_now_ms();
-    char text[VERSION_MAX], when[32];
+    char text[VERSION_MAX], when[32], old[64];
 
     format_time(store->succeeded_ms, when);
-    es_show_line("%s: set %s, last success %s (%lld s ago)%s%s", work->config.name, store->current,
-                 when, (long long)((now - store->succeeded_ms) / 1000),
-                 store->set.complete ? "" : ", not complete", store->held ? ", HELD" : "");
+    format_age(store->succeeded_ms, "ago", old);
+    es_show_line("%s: set %s, last success %s (%s)%s%s", work->config.name, store->current, when,
+                 old, store->set.complete ? "" : ", not complete", store->held ? ", HELD" : "");
     if (store->run_lost && store->usable)
         es_show_line("  what lay below /run is gone from there%s",
                      es_sealed_is_there(store) ? "; the next run opens its sealed copy" : "");
@@ -84,8 +112,9 @@ static void show_text(const struct work *work)
             continue;
         }
         format_version(before, text);
-        es_show_line("  source %s: %s, %lld s old, %s", work->config.sources[i].name,
-                     state_of(work, i), (long long)((now - before->fetched_ms) / 1000), text);
+        format_age(before->fetched_ms, "old", old);
+        es_show_line("  source %s: %s, %s%s, %s", work->config.sources[i].name, state_of(work, i),
+                     old, is_no_last_good(work, i) ? " (no last good: see max_age)" : "", text);
     }
     es_show_line("  hold: %s", store->held ? "yes, since a rollback" : "no");
     for (size_t i = 0; i < work->config.on_change.n; i++)
@@ -108,9 +137,11 @@ static void json_sources(struct es_json *json, const struct work *work)
         if (!before->kept)
             continue;
         format_version(before, text);
-        es_json_number(json, item, "age", (es_now_ms() - before->fetched_ms) / 1000);
+        json_age(json, item, before->fetched_ms);
         es_json_text(json, item, "version", text);
         es_json_bool(json, item, "stale", before->kept->stale);
+        if (strcmp(work->config.sources[i].on_unavailable, "last-good") == 0)
+            es_json_bool(json, item, "last_good", !is_no_last_good(work, i));
     }
 }
 
@@ -134,7 +165,7 @@ static int show_json(const struct work *work, struct es_err *err)
     es_json_text(&json, &json.root, "set", store->current);
     format_time(store->succeeded_ms, when);
     es_json_text(&json, &json.root, "last_success", when);
-    es_json_number(&json, &json.root, "age", (es_now_ms() - store->succeeded_ms) / 1000);
+    json_age(&json, &json.root, store->succeeded_ms);
     es_json_bool(&json, &json.root, "complete", store->set.complete);
     es_json_bool(&json, &json.root, "held", store->held);
     json_sources(&json, work);
@@ -155,7 +186,8 @@ static int run(struct es_session *session, struct es_err *err)
         r = es_fail(err, ES_ABSENT, ENOENT, "%s has no set yet: envsync has not succeeded here",
                     work.config.name);
     if (r == 0)
-        r = es_previous_load(&work.config, args->root, &work.store, &work.previous, err);
+        r = es_previous_load(&work.config, args->root, &work.store, &work.previous,
+                             &session->report, err);
     if (r == 0)
         r = es_pending_read(&work.config, &work.store, work.due, err);
     if (r == 0 && args->json)

@@ -6,6 +6,7 @@
 #include "envsync/limits.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,25 +227,42 @@ int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_
     return r;
 }
 
-bool es_collect_last_good(struct es_collecting *c, uint32_t number)
+/* Why what the last set has of a source may not stand in for it; false where it may. */
+static bool is_no_last_good(const struct es_collecting *c, uint32_t number, char why[ES_ERR_MAX])
+{
+    const struct es_before *before = c->plan->previous && c->plan->previous->sources
+                                         ? &c->plan->previous->sources[number]
+                                         : NULL;
+
+    why[0] = '\0';
+    if (!before || !before->kept)
+        snprintf(why, ES_ERR_MAX, "%s",
+                 before && before->damaged ? "its last good values are damaged"
+                                           : "no last good values of it are kept");
+    else if (!known(c, number))
+        snprintf(why, ES_ERR_MAX, "its last good values are of another address");
+    /* Of these no second copy is kept: without one of them the set would be a mixed one. */
+    else if (before->lost)
+        snprintf(why, ES_ERR_MAX, "its last good values are not used: %s is not as it was mirrored",
+                 es_buf_str(&before->lost->path));
+    else if (es_before_ripeness(c->config, before) == ES_AGE_OF_THE_FUTURE)
+        snprintf(why, ES_ERR_MAX, "its last good values have a time in the future");
+    else if (es_before_ripeness(c->config, before) == ES_AGE_TOO_OLD)
+        snprintf(why, ES_ERR_MAX, "its last good values are %s old, over max_age",
+                 es_age_of(before->fetched_ms).text);
+    return why[0] != '\0';
+}
+
+bool es_collect_last_good(struct es_collecting *c, uint32_t number, struct es_err *why)
 {
     const struct es_before *before = known(c, number);
+    char reason[ES_ERR_MAX];
     struct es_err ignored;
-    int64_t age;
 
-    if (!before)
-        return false;
-    /* Of these no second copy is kept: without one of them the set would be a mixed one. */
-    if (before->lost) {
-        es_report_add(c->report, ES_LEVEL_WARNING,
-                      "source %s: its last good values are not used: %s is not as it was mirrored",
-                      c->config->sources[number].name, es_buf_str(&before->lost->path));
+    if (is_no_last_good(c, number, reason)) {
+        es_advise(why, reason);
         return false;
     }
-    age = es_now_ms() - before->fetched_ms;
-    /* A time in the future says that a clock was wrong: nobody knows how old this is. */
-    if (age < 0 || age > c->config->last_good.max_age)
-        return false;
     if (es_collect_before(c, number, before, &ignored) < 0)
         return false;
     c->fetched->fetched_ms[number] = before->fetched_ms;

@@ -36,7 +36,7 @@ int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_
                       struct es_err *err);
 
 /* Takes a source's records and files from the last set, because it cannot be reached. False where
- * there is no such set, or it is too old. */
-bool es_collect_last_good(struct es_collecting *c, uint32_t number);
+ * there is no such set, or it is too old: that is added to `why`. */
+bool es_collect_last_good(struct es_collecting *c, uint32_t number, struct es_err *why);
 
 #endif

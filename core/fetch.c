@@ -70,7 +70,7 @@ void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct 
         return;
     }
     if (why->class == ES_UNAVAILABLE && strcmp(source->on_unavailable, "last-good") == 0 &&
-        es_collect_last_good(c, number)) {
+        es_collect_last_good(c, number, why)) {
         c->fetched->states[number] = ES_SOURCE_STALE;
         es_report_add(c->report, ES_LEVEL_WARNING, "%s; its last good values are used, %s old",
                       why->msg, es_age_of(c->fetched->fetched_ms[number]).text);

@@ -7,20 +7,19 @@
 #include <string.h>
 
 int es_memory_look(const struct es_config *config, const char *root, int64_t deadline,
-                   struct es_memory *ret, struct es_err *err)
+                   struct es_memory *ret, struct es_report *report, struct es_err *err)
 {
     ES_CLEANUP(es_memory_done) struct es_memory memory = ES_MEMORY_INIT;
-    ES_CLEANUP(es_report_done) struct es_report quiet = {0};
-    int r = es_store_open(config, root, false, false, &memory.store, &quiet, err);
+    int r = es_store_open(config, root, false, false, &memory.store, report, err);
 
     /* Somebody else's state is a mistake of the configuration, also for who only looks. */
     if (r == -ENOMEM || (r < 0 && err->class == ES_CONFIG))
         return r;
     memory.unreadable = r < 0;
-    r = es_sealed_open(&memory.store, config, memory.store.current, deadline, &quiet, err);
+    r = es_sealed_open(&memory.store, config, memory.store.current, deadline, report, err);
     if (r < 0)
         return r;
-    r = es_previous_load(config, root, &memory.store, &memory.previous, err);
+    r = es_previous_load(config, root, &memory.store, &memory.previous, report, err);
     if (r < 0)
         return r;
     *ret = memory;

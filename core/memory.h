@@ -16,9 +16,9 @@ struct es_memory {
     }
 
 /* Who may not read the state, and a host without one, has no memory: that is no failure. What a
- * reboot has taken and a sealed copy holds is opened, in memory only. */
+ * reboot has taken and a sealed copy holds is opened, in memory only. What is damaged is told. */
 int es_memory_look(const struct es_config *config, const char *root, int64_t deadline,
-                   struct es_memory *ret, struct es_err *err);
+                   struct es_memory *ret, struct es_report *report, struct es_err *err);
 void es_memory_done(struct es_memory *memory);
 
 /* The names of variables that the last set has written into env outputs, as a table: what a run

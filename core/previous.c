@@ -1,6 +1,7 @@
 /* See previous.h. */
 #include "previous.h"
 
+#include "fetch.h"
 #include "mirrored.h"
 
 #include <errno.h>
@@ -34,23 +35,40 @@ static int decode(const struct es_buf *text, uint32_t source, struct es_before *
     return r == 0 && in.left > 0 ? -EBADMSG : r;
 }
 
-/* Records that are lost or damaged are no failure: their source is then fetched anew. */
-static int load_records(const struct es_store *store, size_t number, uint32_t source,
-                        struct es_before *before)
+static int read_records(const struct es_store *store, size_t number, uint32_t source,
+                        struct es_before *before, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
-    enum es_half half = before->kept->on_disk ? ES_HALF_DISK : ES_HALF_RUN;
-    struct es_err ignored;
-    int r = es_store_read(store, store->current, half, es_source_file(number).text, &text,
-                          &before->fetched_ms, &ignored);
+    const char *name = es_source_file(number).text;
+    int r = es_store_read(store, store->current, es_half_of(before->kept->on_disk), name, &text,
+                          &before->fetched_ms, err);
 
-    if (r == 0)
-        r = decode(&text, source, before);
-    if (r < 0) {
-        records_done(before);
-        before->kept = NULL;
-    }
-    return r == -ENOMEM ? r : 0;
+    if (r < 0)
+        return r;
+    r = decode(&text, source, before);
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    return r < 0 ? es_fail(err, ES_OUTPUT, EBADMSG, "state: %s/%s is damaged", store->current, name)
+                 : 0;
+}
+
+/* Records that are lost or damaged are no failure: their source is then fetched anew. */
+static int load_records(const struct es_store *store, size_t number, uint32_t source,
+                        struct es_before *before, struct es_report *report)
+{
+    struct es_err why;
+    int r = read_records(store, number, source, before, &why);
+
+    if (r == 0 || r == -ENOMEM)
+        return r;
+    before->damaged = r != -ENOENT || before->kept->on_disk || !store->run_lost;
+    if (before->damaged)
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "%s; what the last set has of source %s is not used", why.msg,
+                      es_buf_str(&before->kept->name));
+    records_done(before);
+    before->kept = NULL;
+    return 0;
 }
 
 static int load_files(const struct es_config *config, const char *root,
@@ -78,7 +96,8 @@ static int load_files(const struct es_config *config, const char *root,
 }
 
 static int load_source(const struct es_config *config, const char *root,
-                       const struct es_store *store, uint32_t source, struct es_before *before)
+                       const struct es_store *store, uint32_t source, struct es_before *before,
+                       struct es_report *report)
 {
     for (size_t i = 0; i < store->set.n_sources; i++) {
         const struct es_kept_source *kept = &store->set.sources[i];
@@ -87,7 +106,7 @@ static int load_source(const struct es_config *config, const char *root,
         if (!kept->given || !es_buf_is(&kept->name, config->sources[source].name))
             continue;
         before->kept = kept;
-        r = load_records(store, i, source, before);
+        r = load_records(store, i, source, before, report);
         if (r == 0 && before->kept && config->sources[source].mirrors)
             r = load_files(config, root, store, i, source, before);
         return r;
@@ -96,7 +115,7 @@ static int load_source(const struct es_config *config, const char *root,
 }
 
 int es_previous_load(const struct es_config *config, const char *root, const struct es_store *store,
-                     struct es_previous *ret, struct es_err *err)
+                     struct es_previous *ret, struct es_report *report, struct es_err *err)
 {
     ES_CLEANUP(es_previous_done) struct es_previous previous = {.n = config->n_sources};
     int r = 0;
@@ -105,12 +124,29 @@ int es_previous_load(const struct es_config *config, const char *root, const str
     if (!previous.sources)
         return es_nomem(err);
     for (uint32_t i = 0; r == 0 && store->usable && i < previous.n; i++)
-        r = load_source(config, root, store, i, &previous.sources[i]);
+        r = load_source(config, root, store, i, &previous.sources[i], report);
     if (r < 0)
         return es_nomem(err);
     *ret = previous;
     previous = (struct es_previous){0};
     return 0;
+}
+
+bool es_previous_is_whole(const struct es_previous *previous)
+{
+    for (size_t i = 0; i < previous->n; i++)
+        if (previous->sources[i].damaged)
+            return false;
+    return true;
+}
+
+enum es_ripeness es_before_ripeness(const struct es_config *config, const struct es_before *before)
+{
+    int64_t age = es_now_ms() - before->fetched_ms;
+
+    return age < 0                           ? ES_AGE_OF_THE_FUTURE
+           : age > config->last_good.max_age ? ES_AGE_TOO_OLD
+                                             : ES_AGE_COUNTS;
 }
 
 bool es_set_is_of(const struct es_config *config, const struct es_store *store)

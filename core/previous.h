@@ -19,6 +19,7 @@ struct es_before {
     struct es_known_file *files; /* mirrored, and still in their places */
     size_t n_files;
     const struct es_kept_file *lost; /* one that is not, or NULL */
+    bool damaged;                    /* the set has it, but it does not read back */
 };
 
 struct es_previous {
@@ -26,9 +27,16 @@ struct es_previous {
     size_t n;
 };
 
-/* Loads what the store's set has. What cannot be read counts as not known. */
+/* Loads what the store's set has. What cannot be read counts as not known, and is told where it has
+ * not just gone with /run. */
 int es_previous_load(const struct es_config *config, const char *root, const struct es_store *store,
-                     struct es_previous *ret, struct es_err *err);
+                     struct es_previous *ret, struct es_report *report, struct es_err *err);
+bool es_previous_is_whole(const struct es_previous *previous); /* nothing of it is damaged */
+
+/* May it be last good, by its age? A time in the future says that a clock was wrong: nobody knows
+ * how old that is. */
+enum es_ripeness { ES_AGE_COUNTS, ES_AGE_TOO_OLD, ES_AGE_OF_THE_FUTURE };
+enum es_ripeness es_before_ripeness(const struct es_config *config, const struct es_before *before);
 /* Is this a set of the very same configuration, so that it can answer for it? */
 bool es_set_is_of(const struct es_config *config, const struct es_store *store);
 /* Is this source configured as it was for that set, `prune` apart? Then what the set says of files

@@ -209,7 +209,7 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
     if (run->end != ES_RUN_DONE)
         return 0;
     return es_previous_load(&run->config, options->root, &run->memory.store, &run->memory.previous,
-                            err);
+                            report, err);
 }
 
 /* A dry run takes no lock and changes nothing; what it may read of the state it uses as a run
@@ -217,7 +217,8 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
 static int look(struct es_run *run, const struct es_run_options *options, struct es_report *report,
                 struct es_err *err)
 {
-    int r = es_memory_look(&run->config, options->root, options->deadline, &run->memory, err);
+    int r =
+        es_memory_look(&run->config, options->root, options->deadline, &run->memory, report, err);
 
     if (r == 0 && run->memory.store.held && !options->release)
         es_report_add(report, ES_LEVEL_WARNING,

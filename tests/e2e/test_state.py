@@ -377,7 +377,14 @@ def test_last_good_never_follows_another_failure(vault, status, code):
 def test_last_good_without_a_set_is_69(vault):
     down(vault)
     vault.source(**vault.exec, on_unavailable="last-good")
-    vault.fails(69, "source vault")
+    vault.fails(69, "source vault", "no last good values of it are kept")
+
+
+def test_a_last_success_in_the_future_has_no_negative_age(plain):
+    plain.ok()
+    age(plain.root / "var/lib/envsync/foo/current", -HOUR)
+    assert "(of a time in the future)" in plain.run("status", "--root", plain.root).out
+    assert "age" not in json.loads(plain.run("status", "--root", plain.root, "--json").out)
 
 
 @pytest.mark.parametrize("seconds", [73 * HOUR, -HOUR])
@@ -386,7 +393,13 @@ def test_last_good_that_is_too_old_or_of_the_future_does_not_count(vault, second
     add(vault, on_unavailable="last-good")
     age(vault.stored()["source-1"], seconds)
     down(vault)
-    vault.fails(69, "source vault")
+    vault.fails(69, "source vault", "3 days old, over max_age" if seconds > 0 else "a time in the future")
+    told = vault.run("status", "--root", vault.root).out
+    (line,) = [line for line in told.splitlines() if "source vault" in line]
+    assert "no last good" in line and (" s old" if seconds > 0 else "time in the future") in line, line
+    assert " -" not in line.split(", ")[1]
+    (source,) = json.loads(vault.run("status", "--root", vault.root, "--json").out)["sources"][1:]
+    assert source["last_good"] is False and source.get("age", 0) >= 0
     age(vault.stored()["source-1"], 71 * HOUR)
     vault.ok()
 
@@ -407,7 +420,7 @@ def test_last_good_of_other_options_does_not_count(vault):
     vault.sources.pop()
     vault.exec["command"].append("another secret")
     vault.source(**vault.exec, on_unavailable="last-good")
-    vault.fails(69, "source vault")
+    vault.fails(69, "source vault", "of another address")
 
 
 def test_last_good_while_cloud_init_is_still_running(plain):
@@ -657,9 +670,28 @@ def test_a_damaged_set_is_never_published(plain, name):
 def test_damaged_records_are_fetched_anew(plain):
     plain.ok()
     flip(plain.stored()["source-0"])
-    plain.ok()
+    assert "is damaged; what the last set has of source file is not used" in plain.ok().err
     assert plain.ok().err == ""
     assert plain.place.read_text() == "A=1\n"
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "gone"])
+def test_damaged_records_are_told_by_who_looks_and_the_sources_are_asked(vault, how):
+    add(vault, on_unavailable="last-good")
+    path = vault.stored()["source-1"]
+    if how == "flipped":
+        flip(path)
+    elif how == "cut":
+        os.truncate(path, 5)
+    else:
+        path.unlink()
+    explained = vault.run("explain", "--root", vault.root, "V")
+    assert explained.rc == 0 and "from    vault" in explained.out, str(explained)
+    told = vault.run("status", "--root", vault.root)
+    assert "  source vault: damaged\n" in told.out and "source file: given" in told.out
+    down(vault)
+    for result in explained, told, vault.fails(69, "source vault", "its last good values are damaged"):
+        assert "what the last set has of source vault is not used" in result.err
 
 
 @pytest.mark.parametrize("name", ["output-0", "manifest"])

@@ -79,8 +79,9 @@ static void commit(struct fixture *f, const struct es_buf *const texts[2])
 static void load(struct fixture *f)
 {
     es_previous_done(&f->previous);
-    assert_int_equal(es_previous_load(&f->config, f->dir->path, &f->store, &f->previous, &f->err),
-                     0);
+    assert_int_equal(
+        es_previous_load(&f->config, f->dir->path, &f->store, &f->previous, &f->report, &f->err),
+        0);
     assert_int_equal(f->previous.n, f->config.n_sources);
 }
 
