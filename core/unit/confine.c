@@ -4,6 +4,7 @@
 #include "owner.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,31 +72,75 @@ static int judge_preserve(struct es_judge *judge, struct es_err *err)
 }
 
 /* A source that declares the variable reads what systemd hands over. */
-static const struct es_source *reads_credentials(const struct es_config *config)
+static bool reads_credentials(const struct es_source *source)
 {
-    for (size_t i = 0; i < config->n_sources; i++) {
-        const char *const *name = config->sources[i].provider->environment;
+    const char *const *name = source->provider->environment;
 
-        for (; !config->sources[i].optional && name && *name; name++)
-            if (strcmp(*name, "CREDENTIALS_DIRECTORY") == 0)
-                return &config->sources[i];
-    }
-    return NULL;
+    for (; !source->optional && name && *name; name++)
+        if (strcmp(*name, "CREDENTIALS_DIRECTORY") == 0)
+            return true;
+    return false;
 }
 
-static void judge_credentials(struct es_judge *judge)
+/* May the unit have a credential of this name, or glob? "NAME:PATH", where a directory gives
+ * NAME_FILE for each of its files, or "NAME:VALUE". */
+static int may_have(const struct es_unit_items *has, const char *wanted, bool *ret,
+                    struct es_err *err)
 {
-    const struct es_source *source = reads_credentials(judge->config);
+    *ret = false;
+    for (size_t i = 0; !*ret && i < has->n; i++) {
+        const char *text = es_buf_str(&has->items[i].text);
+        size_t len = strcspn(text, ":");
+        ES_CLEANUP(es_freep) char *name = strndup(text, len);
 
-    if (!source ||
-        es_unit_next(judge->unit, "Service",
-                     "LoadCredential|LoadCredentialEncrypted|SetCredential|SetCredentialEncrypted|"
-                     "ImportCredential",
-                     NULL))
-        return;
-    es_judge_error(
-        judge, es_judge_section(judge, "Service"),
-        "source %s reads credentials, and the unit has none; add LoadCredential=", source->name);
+        if (!name)
+            return es_nomem(err);
+        *ret = fnmatch(wanted, name, 0) == 0 ||
+               (strncmp(wanted, name, len) == 0 && wanted[len] == '_');
+    }
+    return 0;
+}
+
+static int judge_source_credentials(struct es_judge *judge, const struct es_source *source,
+                                    const struct es_unit_items *has, struct es_err *err)
+{
+    const struct es_strings *names =
+        source->provider->credentials ? source->provider->credentials(source->state) : NULL;
+
+    if (has->n == 0)
+        es_judge_error(judge, es_judge_section(judge, "Service"),
+                       "source %s reads credentials, and the unit has none; add LoadCredential=",
+                       source->name);
+    for (size_t i = 0; has->n > 0 && names && i < names->n; i++) {
+        bool found;
+        int r = may_have(has, names->items[i], &found, err);
+
+        if (r != 0)
+            return r;
+        if (!found)
+            es_judge_error(judge, has->items[has->n - 1].at,
+                           "the unit has no credential %s, which source %s reads; add "
+                           "LoadCredential=%s:PATH",
+                           names->items[i], source->name, names->items[i]);
+    }
+    return 0;
+}
+
+static int judge_credentials(struct es_judge *judge, struct es_err *err)
+{
+    ES_CLEANUP(es_unit_items_done) struct es_unit_items has = {0};
+    int r =
+        es_unit_list(judge->unit, "Service",
+                     "LoadCredential|LoadCredentialEncrypted|SetCredential|SetCredentialEncrypted",
+                     ES_UNIT_WHOLE, &has, err);
+
+    /* What is imported, by a glob, nobody can tell from here. */
+    if (r != 0 || es_unit_next(judge->unit, "Service", "ImportCredential", NULL))
+        return r;
+    for (size_t i = 0; r == 0 && i < judge->config->n_sources; i++)
+        if (reads_credentials(&judge->config->sources[i]))
+            r = judge_source_credentials(judge, &judge->config->sources[i], &has, err);
+    return r;
 }
 
 /* ---- what it may do ---- */
@@ -181,6 +226,22 @@ static int judge_reach(struct es_judge *judge, struct es_err *err)
     return 0;
 }
 
+/* systemctl asks systemd at a socket. */
+static int judge_actions(struct es_judge *judge, struct es_err *err)
+{
+    const struct es_on_change *wanted = &judge->config->on_change;
+    const struct es_unit_setting *at;
+    int r = es_unit_lacks_unix(judge->unit, &at, err);
+
+    if (r == 0 && at && wanted->restart.n + wanted->reload.n > 0)
+        es_judge_warning(judge, at,
+                         "RestrictAddressFamilies= keeps systemctl from systemd, which on_change "
+                         "has restart or reload %s; add AF_UNIX",
+                         wanted->restart.n > 0 ? wanted->restart.items[0]
+                                               : wanted->reload.items[0]);
+    return r;
+}
+
 int es_judge_confinement(struct es_judge *judge, struct es_err *err)
 {
     const struct es_unit_setting *root =
@@ -188,7 +249,8 @@ int es_judge_confinement(struct es_judge *judge, struct es_err *err)
     bool writes = judge->call.task != ES_UNIT_EXEC;
     int r = judge_reach(judge, err);
 
-    judge_credentials(judge);
+    if (r == 0)
+        r = judge_credentials(judge, err);
     if (writes)
         judge_state(judge);
     if (r == 0 && writes)
@@ -203,5 +265,7 @@ int es_judge_confinement(struct es_judge *judge, struct es_err *err)
         return 0;
     }
     r = es_judge_places(judge, err);
+    if (r == 0 && judge->call.task == ES_UNIT_SYNC)
+        r = judge_actions(judge, err);
     return r == 0 && writes && judge->as_root ? judge_process(judge, err) : r;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int es_judge_path(const char *path, char **ret, struct es_err *err)
 {
@@ -190,6 +191,37 @@ static void judge_missing(struct es_judge *judge, const struct es_unit_mounts *m
     }
 }
 
+/* ---- what it seals with ---- */
+
+#define HOST_KEY "/var/lib/systemd/credential.secret"
+#define TPM      "/dev/tpmrm0"
+
+/* systemd-creds takes the host's key, which it makes where there is none, and a TPM. What is there
+ * is asked only for a unit that is installed: only that one tells of this host. */
+static void judge_sealing(struct es_judge *judge, const struct es_unit_mounts *mounts)
+{
+    const struct es_unit_mount *mount = es_unit_mounts_find(mounts, HOST_KEY);
+    const struct es_unit_setting *at = NULL;
+    bool hidden = mount && (mount->access == ES_ACCESS_NONE || mount->access == ES_ACCESS_EMPTY);
+
+    if (!es_config_seals(judge->config))
+        return;
+    if (hidden || (mount && mount->access == ES_ACCESS_READ &&
+                   (judge->unit->folder || access(HOST_KEY, F_OK) < 0)))
+        es_judge_warning(judge, mount->at,
+                         "%s= %s " HOST_KEY ", the key with which at_rest = \"encrypted\" seals "
+                         "where there is no TPM; add ReadWritePaths=/var/lib/systemd%s",
+                         mount->at->key, hidden ? "hides" : "keeps systemd-creds from making",
+                         hidden ? "" : ", or run `systemd-creds setup` once");
+    if (es_unit_bool(judge->unit, "Service", "PrivateDevices", false, &at) &&
+        (judge->unit->folder || access(TPM, F_OK) == 0))
+        es_judge_warning(
+            judge, at,
+            "PrivateDevices= hides a TPM: at_rest = \"encrypted\" seals with the host's "
+            "key alone, which lies on the same disk; say DevicePolicy=closed and "
+            "DeviceAllow=" TPM " rw instead");
+}
+
 /* ---- what it reads ---- */
 
 static void judge_read(struct es_judge *judge, const struct es_unit_mounts *mounts,
@@ -247,5 +279,6 @@ int es_judge_places(struct es_judge *judge, struct es_err *err)
     if (r != 0 || judge->call.task == ES_UNIT_EXEC)
         return r;
     judge_missing(judge, &mounts);
+    judge_sealing(judge, &mounts);
     return judge_writing(judge, &mounts, err);
 }

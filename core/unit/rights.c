@@ -110,36 +110,52 @@ int es_unit_filters_calls(const struct es_unit *unit, const struct es_unit_setti
 
 /* ---- network ---- */
 
-/* RestrictAddressFamilies=: the last word that matters. A list of families allows them alone. */
-static int lacks_families(const struct es_unit *unit, const struct es_unit_setting **ret,
-                          struct es_err *err)
+/* What RestrictAddressFamilies= leaves. */
+struct families {
+    bool deny; /* a list of what is not allowed */
+    bool local, inet, inet6;
+    const struct es_unit_setting *at; /* NULL: all */
+};
+
+/* The last word that matters counts. A list without ~ allows what it names alone. */
+static int read_families(const struct es_unit *unit, struct families *ret, struct es_err *err)
 {
     ES_CLEANUP(es_unit_items_done) struct es_unit_items items = {0};
-    bool deny = false, inet = false, inet6 = false;
     int r = es_unit_list(unit, "Service", "RestrictAddressFamilies", ES_UNIT_WHOLE, &items, err);
 
+    *ret = (struct families){.local = true, .inet = true, .inet6 = true};
     for (size_t i = 0; r == 0 && i < items.n; i++) {
         ES_CLEANUP(es_buf_done) struct es_buf word = {0};
         const char *p = es_buf_str(&items.items[i].text);
         bool invert = *p == '~';
         int more;
 
-        if (i == 0 || strcmp(p, "none") == 0) {
-            deny = invert;
-            inet = inet6 = false;
-        }
+        ret->at = items.items[i].at;
+        if (i == 0 || strcmp(p, "none") == 0)
+            ret->deny = ret->local = ret->inet = ret->inet6 = invert;
         p += invert;
         while ((more = es_unit_word(&p, &word)) > 0) {
+            if (es_buf_is(&word, "AF_UNIX"))
+                ret->local = !invert;
             if (es_buf_is(&word, "AF_INET"))
-                inet = invert == deny;
+                ret->inet = !invert;
             if (es_buf_is(&word, "AF_INET6"))
-                inet6 = invert == deny;
+                ret->inet6 = !invert;
         }
         if (more == -ENOMEM)
             return es_nomem(err);
     }
-    if (r == 0 && items.n > 0 && (deny ? inet : !inet && !inet6))
-        *ret = items.items[items.n - 1].at;
+    return r;
+}
+
+int es_unit_lacks_unix(const struct es_unit *unit, const struct es_unit_setting **ret,
+                       struct es_err *err)
+{
+    struct families left;
+    int r = read_families(unit, &left, err);
+
+    if (r == 0)
+        *ret = left.local ? NULL : left.at;
     return r;
 }
 
@@ -172,6 +188,7 @@ int es_unit_lacks_network(const struct es_unit *unit, bool seccomp,
                           const struct es_unit_setting **ret, struct es_err *err)
 {
     const struct es_unit_setting *at = NULL;
+    struct families left = {0};
     int r = 0;
 
     *ret = NULL;
@@ -180,6 +197,8 @@ int es_unit_lacks_network(const struct es_unit *unit, bool seccomp,
         return 0;
     }
     if (seccomp)
-        r = lacks_families(unit, ret, err);
+        r = read_families(unit, &left, err);
+    if (r == 0 && !left.inet && (left.deny || !left.inet6))
+        *ret = left.at;
     return r == 0 && !*ret ? lacks_addresses(unit, ret, err) : r;
 }

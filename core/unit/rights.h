@@ -21,6 +21,10 @@ const struct es_unit_setting *es_unit_lacks_right(const struct es_unit *unit, en
  * -ENOMEM. */
 int es_unit_filters_calls(const struct es_unit *unit, const struct es_unit_setting **ret);
 
+/* The setting that keeps the unit from sockets of this host, or NULL in ret. */
+int es_unit_lacks_unix(const struct es_unit *unit, const struct es_unit_setting **ret,
+                       struct es_err *err);
+
 /* The setting that keeps the unit from the network, or NULL in ret. `seccomp`: that counts, too. */
 int es_unit_lacks_network(const struct es_unit *unit, bool seccomp,
                           const struct es_unit_setting **ret, struct es_err *err);

@@ -110,6 +110,10 @@ struct es_provider {
     /* May a file of this path below `dir` be among them? NULL: any may. For `check --unit`. */
     bool (*mirrors)(const void *state, const char *path);
 
+    /* Names or globs of the unit's credentials that it cannot do without; or NULL. For `check
+     * --unit`; of one that reads CREDENTIALS_DIRECTORY. */
+    const struct es_strings *(*credentials)(const void *state);
+
     const char *const *environment; /* variables that it reads, NULL-terminated; or NULL */
     const char *defaults; /* top-level table that gives defaults for its options ("aws"), or NULL */
     const struct es_option *default_options; /* those of its options that it may give */

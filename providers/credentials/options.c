@@ -62,6 +62,13 @@ static int needs(const void *state, const struct es_surroundings *surroundings,
     return es_needs_add(needs, &need, err);
 }
 
+static const struct es_strings *wanted(const void *state)
+{
+    const struct es_credentials_options *credentials = state;
+
+    return &credentials->names;
+}
+
 const struct es_provider es_provider_credentials = {
     .type = "credentials",
     .summary = "systemd's credentials of the unit",
@@ -69,5 +76,6 @@ const struct es_provider es_provider_credentials = {
     .size = sizeof(struct es_credentials_options),
     .validate = validate,
     .needs = needs,
+    .credentials = wanted,
     .environment = environment,
 };

@@ -403,6 +403,46 @@ def test_credentials_need_a_unit_that_has_some(case):
     case.only("error", "[Service]", "source credentials", "LoadCredential=")
     case.check(SAFE.replace("Restart=", "LoadCredential=a:/etc/a\nRestart="))
     assert case.found == []
+    case.tables[0] = table("source", type="credentials", names=["db", "tls_*", "dir_key"])
+    given = "LoadCredential=dir:/etc/creds\nSetCredentialEncrypted=tls_a: x\nLoadCredential={}:/etc/db"
+    case.check(SAFE.replace("Restart=", given.format("db") + "\nRestart="))
+    assert case.found == []
+    case.check(SAFE.replace("Restart=", given.format("other") + "\nRestart="))
+    case.only("error", "LoadCredential=other:/etc/db", "no credential db", "source credentials")
+    case.check(SAFE.replace("Restart=", "ImportCredential=*\nRestart="))
+    assert case.found == []
+
+
+def test_systemctl_needs_a_socket_where_something_is_to_be_restarted(case):
+    unit = SAFE.replace("Restart=", "RestrictAddressFamilies=AF_INET AF_INET6\nRestart=")
+    case.check(unit)
+    assert case.found == []
+    case.tables.append('[on_change]\nreload = ["nginx.service"]\n')
+    case.check(unit)
+    case.only("warning", "RestrictAddressFamilies=AF_INET AF_INET6", "nginx.service", "AF_UNIX")
+    for good in ("RestrictAddressFamilies=AF_INET AF_UNIX", "RestrictAddressFamilies=~AF_PACKET"):
+        case.check(SAFE.replace("Restart=", good + "\nRestart="))
+        assert case.found == []
+    case.check(SAFE.replace("Restart=", "RestrictAddressFamilies=~AF_UNIX\nRestart="))
+    case.only("warning", "RestrictAddressFamilies=~AF_UNIX", "AF_UNIX")
+
+
+def test_sealing_needs_the_keys_of_the_host(case):
+    case.tables.append('[last_good]\nat_rest = "encrypted"\n')
+    case.check()
+    assert case.found == []
+    strict = "ProtectSystem=strict\nReadWritePaths=/run -/etc/foo /var/lib/envsync"
+    case.check(SAFE.replace("Restart=", strict + "\nRestart="))
+    case.only("warning", "ProtectSystem=strict", "credential.secret", "ReadWritePaths=/var/lib/systemd", "setup")
+    case.check(SAFE.replace("Restart=", strict + " /var/lib/systemd\nRestart="))
+    assert case.found == []
+    case.check(SAFE.replace("Restart=", "InaccessiblePaths=/var/lib/systemd\nRestart="))
+    case.only("warning", "InaccessiblePaths=/var/lib/systemd", "hides")
+    case.check(SAFE.replace("Restart=", "PrivateDevices=yes\nRestart="))
+    case.only("warning", "PrivateDevices=yes", "TPM", "DeviceAllow=/dev/tpmrm0 rw")
+    shipped = BUILDDIR / "packaging" / "systemd" / "envsync@.service"
+    case.check(shipped.read_text(), "envsync@.service")
+    assert case.found == []
 
 
 def test_variables_come_from_the_unit(case):
