@@ -63,17 +63,51 @@ void es_judge_warning(struct es_judge *judge, const struct es_unit_setting *at, 
 
 /* ---- which line ---- */
 
+/* Programs that run what their arguments say. */
+static bool is_wrapper(const char *program)
+{
+    static const char *const wrappers[] = {
+        "ash",     "bash",    "busybox",     "chpst",       "chroot",  "chrt",   "dash",
+        "env",     "flock",   "ionice",      "ksh",         "nice",    "nohup",  "nsenter",
+        "prlimit", "runuser", "setpriv",     "setsid",      "sh",      "stdbuf", "strace",
+        "su",      "sudo",    "systemd-cat", "systemd-run", "taskset", "time",   "timeout",
+        "unshare", "zsh",     NULL};
+
+    for (size_t i = 0; wrappers[i]; i++)
+        if (strcmp(wrappers[i], program) == 0)
+            return true;
+    return false;
+}
+
+/* Does a text name envsync as a command would: as a word, or as the last part of a path that is one
+ * of a program, ".../bin/envsync"? "/run/envsync" is a place, "envsync-cache" something else. */
+static bool names_envsync(const char *text)
+{
+    static const char name[] = "envsync", around[] = " \t\n\"'`;&|()";
+
+    for (const char *at = text; (at = strstr(at, name)); at++) {
+        char behind = at[sizeof name - 1];
+
+        if (behind != '\0' && !strchr(around, behind))
+            continue;
+        if (at == text || strchr(around, at[-1]) ||
+            (at - text >= 4 && memcmp(at - 4, "bin/", 4) == 0))
+            return true;
+    }
+    return false;
+}
+
 /* envsync itself; or a shell or the like that is told to run it. */
 static bool is_envsync(const struct es_unit_command *command, bool *ret_wrapped)
 {
-    *ret_wrapped = false;
-    if (strcmp(es_path_base(command->argv[0]), "envsync") == 0)
-        return true;
+    const char *program = es_path_base(command->argv[0]);
+
+    *ret_wrapped = is_wrapper(program);
+    if (!*ret_wrapped)
+        return strcmp(program, "envsync") == 0;
     for (size_t i = 1; i < command->argc; i++)
-        if (strstr(command->argv[i], "envsync")) {
-            *ret_wrapped = true;
+        if (names_envsync(command->argv[i]))
             return true;
-        }
     return false;
 }
 
@@ -87,14 +121,19 @@ static bool same_file(const char *a, const char *b)
            one.st_ino == other.st_ino;
 }
 
-/* How well a line fits the configuration; 0: it does not run envsync. */
-static int rank(const struct es_unit_call *call, const char *config)
+/* How well a line fits the configuration. What a shell is told is a guess, but a better one than a
+ * line that names another configuration. */
+enum rank { NOT_RUN, ELSEWHERE, WRAPPED, SAME_NAME, FITS };
+
+static enum rank rank(const struct es_unit_call *call, bool wrapped, const char *config)
 {
     if (call->task == ES_UNIT_OTHER)
-        return 0;
+        return NOT_RUN;
+    if (wrapped)
+        return WRAPPED;
     if (!config || !call->config || same_file(call->config, config))
-        return 3;
-    return strcmp(es_path_base(call->config), es_path_base(config)) == 0 ? 2 : 1;
+        return FITS;
+    return strcmp(es_path_base(call->config), es_path_base(config)) == 0 ? SAME_NAME : ELSEWHERE;
 }
 
 /* The line of all those of a key that fits best, among those so far. */
@@ -102,7 +141,7 @@ struct choice {
     const char *key;
     size_t number; /* in the list of its key */
     struct es_unit_call call;
-    int rank;
+    enum rank rank;
 };
 
 static int choose(const struct es_unit_commands *commands, const char *key, const char *config,
@@ -113,8 +152,9 @@ static int choose(const struct es_unit_commands *commands, const char *key, cons
     for (size_t i = 0; i < commands->n; i++) {
         struct es_unit_command *command = &commands->items[i];
         struct es_unit_call call = {.task = ES_UNIT_SYNC};
+        enum rank is;
         bool wrapped;
-        int r = 0, is;
+        int r = 0;
 
         if (!is_envsync(command, &wrapped))
             continue;
@@ -127,7 +167,7 @@ static int choose(const struct es_unit_commands *commands, const char *key, cons
         /* A variable of the environment: nobody can tell from here. */
         if (call.config && strchr(call.config, '$'))
             call.config = NULL;
-        is = rank(&call, config);
+        is = rank(&call, wrapped, config);
         if (is > choice->rank)
             *choice = (struct choice){.key = key, .number = i, .call = call, .rank = is};
     }
@@ -214,11 +254,11 @@ static void take_line(struct es_judge *judge, const struct lines *lines,
                       const struct choice *choice)
 {
     bool only_start = es_unit_bool(judge->unit, "Service", "PermissionsStartOnly", false, NULL);
-    bool is_start = choice->rank > 0 && strcmp(choice->key, "ExecStart") == 0;
+    bool is_start = choice->rank != NOT_RUN && strcmp(choice->key, "ExecStart") == 0;
     const struct es_unit_command *line = NULL;
     bool privileged = false, keeps_root = true;
 
-    if (choice->rank > 0) {
+    if (choice->rank != NOT_RUN) {
         line = is_start ? &lines->start.items[choice->number] : &lines->pre.items[choice->number];
         privileged = line->privileged || (only_start && !is_start);
         keeps_root = privileged || line->keeps_root;
@@ -279,9 +319,11 @@ static int judge_other(const struct question *q, const struct es_unit *unit, siz
 }
 
 /* Loads a unit that this one depends on, where it runs envsync with the configuration; without one
- * (NULL), where that is what the unit is there for. ret_config: the one that it names, or NULL. */
+ * (NULL), where that is what the unit is there for. It has to fit better than this one's own line,
+ * `own`. ret_config: the one that it names, or NULL. */
 static int load_runner(const struct es_unit *unit, const char *name, const char *config,
-                       es_unit_call_fn *read_call, struct es_runner *ret, struct es_err *err)
+                       enum rank own, es_unit_call_fn *read_call, struct es_runner *ret,
+                       struct es_err *err)
 {
     ES_CLEANUP(es_unit_done) struct es_unit other = {0};
     ES_CLEANUP(lines_done) struct lines lines = {0};
@@ -298,7 +340,7 @@ static int load_runner(const struct es_unit *unit, const char *name, const char 
     if (r != 0)
         return 0;
     r = find_line(&other, config, read_call, NULL, &lines, &choice, err);
-    if (r != 0 || choice.rank < 2)
+    if (r != 0 || choice.rank <= ELSEWHERE || choice.rank <= own)
         return r;
     if (!config && (choice.call.task != ES_UNIT_SYNC || strcmp(choice.key, "ExecStart") != 0))
         return 0;
@@ -323,9 +365,9 @@ static void ties_done(struct ties *ties)
 }
 
 /* Finds the unit that runs envsync for this one. ret_at: the item that ties them. */
-static int search_ties(const struct es_unit *unit, const char *config, es_unit_call_fn *read_call,
-                       struct ties *ties, struct es_runner *ret, const struct es_unit_item **ret_at,
-                       struct es_err *err)
+static int search_ties(const struct es_unit *unit, const char *config, enum rank own,
+                       es_unit_call_fn *read_call, struct ties *ties, struct es_runner *ret,
+                       const struct es_unit_item **ret_at, struct es_err *err)
 {
     const char *const keys[] = {"Requires|BindsTo|Requisite", "Wants|Upholds", "After"};
     struct es_unit_items *const lists[] = {&ties->needs, &ties->wants, &ties->after};
@@ -336,18 +378,18 @@ static int search_ties(const struct es_unit *unit, const char *config, es_unit_c
     for (size_t i = 0; r == 0 && i < 3; i++)
         for (size_t j = 0; r == 0 && !ret->found && j < lists[i]->n; j++) {
             *ret_at = &lists[i]->items[j];
-            r = load_runner(unit, es_buf_str(&(*ret_at)->text), config, read_call, ret, err);
+            r = load_runner(unit, es_buf_str(&(*ret_at)->text), config, own, read_call, ret, err);
         }
     return r;
 }
 
 /* Finds the unit that runs envsync for this one, and says what is wrong with the way it is tied. */
-static int find_runner(const struct question *q, struct es_judge *judge, struct es_runner *ret,
-                       struct es_err *err)
+static int find_runner(const struct question *q, struct es_judge *judge, enum rank own,
+                       struct es_runner *ret, struct es_err *err)
 {
     ES_CLEANUP(ties_done) struct ties ties = {0};
     const struct es_unit_item *found = NULL;
-    int r = search_ties(judge->unit, q->config->file, q->read_call, &ties, ret, &found, err);
+    int r = search_ties(judge->unit, q->config->file, own, q->read_call, &ties, ret, &found, err);
     const char *name = ret->other.name;
 
     if (r != 0 || !ret->found)
@@ -414,17 +456,17 @@ int es_unit_find_runner(const struct es_unit *unit, const char *config, es_unit_
     struct choice choice = {0};
     int r = find_line(unit, config, read_call, NULL, &lines, &choice, err);
 
-    if (r == 0 && choice.rank >= 2 && choice.call.config &&
+    if (r == 0 && choice.rank > ELSEWHERE && choice.call.config &&
         !(runner.config = strdup(choice.call.config)))
         r = es_nomem(err);
-    if (r == 0 && choice.rank < 2)
-        r = search_ties(unit, config, read_call, &ties, &runner, &at, err);
-    if (r == 0 && choice.rank == 0 && !runner.found && !config)
+    if (r == 0 && choice.rank <= WRAPPED)
+        r = search_ties(unit, config, choice.rank, read_call, &ties, &runner, &at, err);
+    if (r == 0 && choice.rank == NOT_RUN && !runner.found && !config)
         r = find_late(unit, read_call, &runner, err);
     if (r != 0)
         return r;
     if (!config && !runner.config)
-        return choice.rank == 0 && !runner.found
+        return choice.rank == NOT_RUN && !runner.found
                    ? tell_nothing_runs(unit, err)
                    : es_fail(err, ES_USAGE, EINVAL,
                              "%s: which configuration envsync runs with cannot be told from the "
@@ -447,7 +489,7 @@ static int tell_not_run(const struct question *q, struct es_judge *judge, struct
             return r;
         if (choose(&commands, late_keys[i], q->config->file, q->read_call, NULL, &choice) < 0)
             return es_nomem(err);
-        if (choice.rank == 0)
+        if (choice.rank == NOT_RUN)
             continue;
         es_judge_error(judge, commands.items[choice.number].at,
                        "%s=: %s; make it ExecStartPre=", late_keys[i],
@@ -469,8 +511,8 @@ static int judge_unit(const struct question *q, struct es_judge *judge, struct e
     struct choice choice = {0};
     int r = find_line(judge->unit, q->config->file, q->read_call, judge, &lines, &choice, err);
 
-    if (r == 0 && choice.rank < 2)
-        r = find_runner(q, judge, &runner, err);
+    if (r == 0 && choice.rank <= WRAPPED)
+        r = find_runner(q, judge, choice.rank, &runner, err);
     if (r != 0)
         return r;
     take_line(judge, &lines, &choice);

@@ -176,6 +176,12 @@ ONE = {
     "it does not run": (
         "ExecStartPre=!/usr/bin/envsync -c /etc/envsync/%p.toml\n", "",
         "error", "[Service]", "does not run envsync", "ExecStartPre=!/usr/bin/envsync -c"),
+    "a place of that name": (
+        "=!/usr/bin/envsync -c /etc/envsync/%p.toml", "=/bin/mkdir -p /srv/envsync-cache /srv/envsync",
+        "error", "[Service]", "does not run envsync"),
+    "a shell with a place of that name": (
+        "=!/usr/bin/envsync -c /etc/envsync/%p.toml", "=/bin/sh -c 'mkdir -p /run/envsync; . /etc/envsync.sh'",
+        "error", "[Service]", "does not run envsync"),
     "it runs too late": (
         "ExecStartPre=!", "ExecStartPost=!",
         "error", "ExecStartPost=!/usr/bin/envsync -c /etc/envsync/%p.toml", "make it ExecStartPre="),
@@ -302,6 +308,10 @@ FINE = {
     "a reset": ("ExecStartPre=!", "ExecStartPre=-/usr/bin/envsync\nExecStartPre=\nExecStartPre=!"),
     "an allocator": ("UnsetEnvironment=LD_PRELOAD", "Environment=LD_PRELOAD=/usr/lib/libjemalloc.so.2"),
     "a shell": ("=!/usr/bin/envsync -c /etc/envsync/%p.toml", "=!/bin/sh -c 'exec envsync -c /etc/envsync/foo.toml'"),
+    "a shell with a path": (
+        "=!/usr/bin/envsync -c /etc/envsync/%p.toml", "=!/bin/sh -c 'umask 077;/usr/bin/envsync||exit'"),
+    "a wrapper": ("=!/usr/bin/envsync", "=!/usr/bin/nice -n 5 /usr/bin/envsync"),
+    "a shell, and a line of its own": ("ExecStartPre=!", "ExecStartPre=-/bin/sh -c 'envsync status'\nExecStartPre=!"),
     "a variable": ("=!/usr/bin/envsync -c /etc/envsync/%p.toml", "=!/usr/bin/envsync -c ${CONFIG}"),
     "sections of others": ("[Install]", "[X-Tool]\nUser=nobody\n[Install]"),
 }  # fmt: skip
@@ -341,6 +351,19 @@ def test_the_oneshot_of_the_other_layout_is_judged_with_the_app(case):
     case.only("warning", "[Service]", "add EnvironmentFile=/run/foo/environment")
     judge(app=APP.replace("[Service]", "[Service]\nRuntimeDirectory=foo"))
     assert all(level == "warning" for level, *_ in case.found)
+
+
+def test_a_oneshot_that_names_the_configuration_counts_before_a_shell(case):
+    shell = "ExecStartPre=/bin/sh -c 'envsync status'\nExecStart="
+    case.scratch.write("envsync@.service", ONESHOT)
+    case.check(APP.replace("ExecStart=", shell))
+    assert case.found == []
+    # Two shells are two guesses, and the unit's own is the better one.
+    case.scratch.write("envsync@.service", ONESHOT.replace("ExecStart=/usr", "ExecStart=/usr/bin/env /usr"))
+    case.check(APP.replace("ExecStart=", shell))
+    assert any(file == "foo.service" for _, file, *_ in case.found)
+    case.check(APP)
+    assert case.found == []
 
 
 def test_drop_ins_beside_the_file_count(case):
