@@ -90,51 +90,56 @@ static bool is_after(const struct es_unit_items *after, const struct es_wait *wa
     return false;
 }
 
+/* Who is wanted by multi-user.target and comes after what comes after that closes a circle, and
+ * systemd breaks it where it likes. True: it does, and that is told. */
+static bool judge_cycle(struct es_judge *judge, const struct es_unit_items *after,
+                        const struct es_unit_items *wanted, const struct es_wait *wait)
+{
+    bool found = false;
+
+    if (!es_unit_find(wanted, "multi-user.target"))
+        return false;
+    for (const char *const *late = wait->too_late; late && *late; late++) {
+        const struct es_unit_item *item = es_unit_find(after, *late);
+
+        if (item)
+            es_judge_error(judge, item->at,
+                           "After=%s with WantedBy=multi-user.target is an ordering cycle, and "
+                           "systemd drops a job to break it; write After=%s",
+                           *late, wait->after[0]);
+        found |= item != NULL;
+    }
+    return found;
+}
+
+/* What one source waits for is mostly what the others do: the first one that has something to say
+ * is enough. */
 static int judge_awaited(struct es_judge *judge, const struct es_unit_items *after,
                          struct es_err *err)
 {
+    ES_CLEANUP(es_unit_items_done) struct es_unit_items wanted = {0};
     const struct es_surroundings nothing = {0};
+    int r =
+        es_unit_list(judge->unit, "Install", "WantedBy|RequiredBy", ES_UNIT_WORDS, &wanted, err);
 
-    for (size_t i = 0; i < judge->config->n_sources; i++) {
+    for (size_t i = 0; r == 0 && i < judge->config->n_sources; i++) {
         const struct es_source *source = &judge->config->sources[i];
-        const struct es_wait *wait;
-        int r = awaited_by(source, &nothing, &wait, err);
+        const struct es_wait *wait = NULL;
 
-        if (r != 0)
-            return r;
-        if (!wait || is_after(after, wait))
+        r = awaited_by(source, &nothing, &wait, err);
+        if (r != 0 || !wait)
+            continue;
+        if (judge_cycle(judge, after, &wanted, wait))
+            break;
+        if (is_after(after, wait))
             continue;
         es_judge_error(judge, es_judge_section(judge, "Unit"),
                        "source %s reads what %s writes, and nothing orders the unit after it; add "
                        "to [Unit]: After=%s",
                        source->name, wait->what, wait->after[0]);
-        return 0;
+        break;
     }
-    return 0;
-}
-
-/* cloud-init's last stage comes after multi-user.target: who is wanted by the one and comes after
- * the other closes a circle, and systemd breaks it where it likes. */
-static int judge_cycle(struct es_judge *judge, const struct es_unit_items *after,
-                       struct es_err *err)
-{
-    ES_CLEANUP(es_unit_items_done) struct es_unit_items wanted = {0};
-    static const char *const late[] = {"cloud-init.target", "cloud-final.service", NULL};
-    int r =
-        es_unit_list(judge->unit, "Install", "WantedBy|RequiredBy", ES_UNIT_WORDS, &wanted, err);
-
-    if (r != 0 || !es_unit_find(&wanted, "multi-user.target"))
-        return r;
-    for (size_t i = 0; late[i]; i++) {
-        const struct es_unit_item *item = es_unit_find(after, late[i]);
-
-        if (item)
-            es_judge_error(judge, item->at,
-                           "After=%s with WantedBy=multi-user.target is an ordering cycle, and "
-                           "systemd drops a job to break it; write After=cloud-config.target",
-                           late[i]);
-    }
-    return 0;
+    return r;
 }
 
 int es_judge_order(struct es_judge *judge, struct es_err *err)
@@ -148,6 +153,5 @@ int es_judge_order(struct es_judge *judge, struct es_err *err)
     if (r != 0)
         return r;
     judge_network(judge, &after, &wants);
-    r = judge_awaited(judge, &after, err);
-    return r == 0 ? judge_cycle(judge, &after, err) : r;
+    return judge_awaited(judge, &after, err);
 }

@@ -45,8 +45,11 @@ struct es_wait {
     const char *what; /* "cloud-init": for messages */
     const char *const *begun;
     const char *over;
-    const char *const *after; /* units that come after it, ends with NULL, the one to name first:
-                               * for `check --unit`; or NULL */
+    /* For `check --unit`, or NULL: units that come after it, ends with NULL, the one to name first;
+     * those of them that also come after multi-user.target, which nothing that it starts may wait
+     * for. */
+    const char *const *after;
+    const char *const *too_late;
 };
 
 struct es_need {

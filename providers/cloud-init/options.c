@@ -40,11 +40,14 @@ static const char *const stages[] = {"cloud-config.target",        "cloud-init.s
                                      "cloud-init-network.service", "cloud-init-main.service",
                                      "cloud-config.service",       "cloud-final.service",
                                      "cloud-init.target",          NULL};
+/* Its last stage, and what waits for that. */
+static const char *const last_stage[] = {"cloud-final.service", "cloud-init.target", NULL};
 static const struct es_wait own_wait = {
     .what = "cloud-init",
     .begun = begun,
     .over = "result.json",
     .after = stages,
+    .too_late = last_stage,
 };
 
 static int validate_pair(const struct es_pair *pair, struct es_err *err)

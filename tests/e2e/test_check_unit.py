@@ -420,6 +420,12 @@ def test_without_sources_of_aws_no_network_is_asked_for(case):
     assert case.found == []
 
 
+def test_without_a_source_of_cloud_init_its_units_are_no_business_of_ours(case):
+    case.tables = [case.tables[0], case.tables[3]]
+    case.check(SAFE.replace("cloud-config.target\nWants", "cloud-init.target\nWants"))
+    assert case.found == []
+
+
 def test_credentials_need_a_unit_that_has_some(case):
     case.tables.insert(0, table("source", type="credentials"))
     case.check()
@@ -602,7 +608,8 @@ def test_units_of_others_are_told_what_they_lack(case, name):
     app = name.replace("-paranoia", "").replace("-forking", "")
     path = f"/etc/default/{app}.env" if app == "my_phoenix_app" else f"/run/{app}/environment"
     case.top["app"] = app
-    case.tables = [case.tables[0], table("output", path=path, format="env")]
+    sources = case.tables[0:3:2] if app == "foo-bar" else case.tables[:1]  # this one waits for cloud-init
+    case.tables = [*sources, table("output", path=path, format="env")]
     case.check((UNITS / f"{name}.service").read_text(), f"{name}.service", f"{app}.toml")
     for level, line, *words in OTHERS[name]:
         case.has(level, line, *words, file=f"{name}.service")
