@@ -163,6 +163,8 @@ static int load_as_unit(struct es_session *session, const struct subject *subjec
 static int judge(struct es_session *session, const struct es_config *config,
                  const struct subject *subject, struct es_err *err)
 {
+    static const struct es_unit_program program = {.read_call = read_call,
+                                                   .exit_code = es_exit_code};
     size_t errors = 0;
     int r = 0;
 
@@ -172,7 +174,7 @@ static int judge(struct es_session *session, const struct es_config *config,
     if (session->args.credentials)
         r = show_credentials(session, config, err);
     if (r == 0 && subject)
-        r = es_unit_check(&subject->unit, config, &session->process, read_call, &session->report,
+        r = es_unit_check(&subject->unit, config, &session->process, &program, &session->report,
                           &errors, err);
     es_session_flush(session);
     if (r < 0)

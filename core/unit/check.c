@@ -290,24 +290,31 @@ static int judge_reader(struct es_judge *judge, struct es_err *err)
 struct question {
     const struct es_config *config;
     const struct es_process *process;
-    es_unit_call_fn *read_call;
+    const struct es_unit_program *program;
     struct es_report *report;
 };
+
+static struct es_judge judge_of(const struct question *q, const struct es_unit *unit)
+{
+    return (struct es_judge){.unit = unit,
+                             .config = q->config,
+                             .process = q->process,
+                             .report = q->report,
+                             .exit_code = q->program->exit_code};
+}
 
 /* A unit that this one requires and is ordered after, and that runs envsync with this very
  * configuration: the safe layout with a oneshot. */
 static int judge_other(const struct question *q, const struct es_unit *unit, size_t *ret_errors,
                        struct es_err *err)
 {
-    ES_CLEANUP(judge_done)
-    struct es_judge judge = {
-        .unit = unit, .config = q->config, .process = q->process, .report = q->report};
+    ES_CLEANUP(judge_done) struct es_judge judge = judge_of(q, unit);
     ES_CLEANUP(lines_done) struct lines lines = {0};
     struct choice choice = {0};
     int r = prepare(&judge, err);
 
     if (r == 0)
-        r = find_line(unit, q->config->file, q->read_call, &judge, &lines, &choice, err);
+        r = find_line(unit, q->config->file, q->program->read_call, &judge, &lines, &choice, err);
     if (r != 0)
         return r;
     take_line(&judge, &lines, &choice);
@@ -389,7 +396,8 @@ static int find_runner(const struct question *q, struct es_judge *judge, enum ra
 {
     ES_CLEANUP(ties_done) struct ties ties = {0};
     const struct es_unit_item *found = NULL;
-    int r = search_ties(judge->unit, q->config->file, own, q->read_call, &ties, ret, &found, err);
+    int r = search_ties(judge->unit, q->config->file, own, q->program->read_call, &ties, ret,
+                        &found, err);
     const char *name = ret->other.name;
 
     if (r != 0 || !ret->found)
@@ -487,7 +495,8 @@ static int tell_not_run(const struct question *q, struct es_judge *judge, struct
 
         if (r != 0)
             return r;
-        if (choose(&commands, late_keys[i], q->config->file, q->read_call, NULL, &choice) < 0)
+        if (choose(&commands, late_keys[i], q->config->file, q->program->read_call, NULL, &choice) <
+            0)
             return es_nomem(err);
         if (choice.rank == NOT_RUN)
             continue;
@@ -509,7 +518,8 @@ static int judge_unit(const struct question *q, struct es_judge *judge, struct e
     ES_CLEANUP(lines_done) struct lines lines = {0};
     ES_CLEANUP(es_runner_done) struct es_runner runner = {0};
     struct choice choice = {0};
-    int r = find_line(judge->unit, q->config->file, q->read_call, judge, &lines, &choice, err);
+    int r =
+        find_line(judge->unit, q->config->file, q->program->read_call, judge, &lines, &choice, err);
 
     if (r == 0 && choice.rank <= WRAPPED)
         r = find_runner(q, judge, choice.rank, &runner, err);
@@ -533,13 +543,12 @@ static int judge_unit(const struct question *q, struct es_judge *judge, struct e
 }
 
 int es_unit_check(const struct es_unit *unit, const struct es_config *config,
-                  const struct es_process *process, es_unit_call_fn *read_call,
+                  const struct es_process *process, const struct es_unit_program *program,
                   struct es_report *report, size_t *ret_errors, struct es_err *err)
 {
     const struct question q = {
-        .config = config, .process = process, .read_call = read_call, .report = report};
-    ES_CLEANUP(judge_done)
-    struct es_judge judge = {.unit = unit, .config = config, .process = process, .report = report};
+        .config = config, .process = process, .program = program, .report = report};
+    ES_CLEANUP(judge_done) struct es_judge judge = judge_of(&q, unit);
     int r = prepare(&judge, err);
 
     if (r != 0)

@@ -50,9 +50,18 @@ int es_unit_environment(const struct es_unit *unit, char *const *inherited,
                         struct es_unit_environment *ret, struct es_err *err);
 void es_unit_environment_done(struct es_unit_environment *environment);
 
+/* envsync's exit code for a class of failures. */
+typedef int es_exit_code_fn(enum es_class class);
+
+/* What only the program itself knows. */
+struct es_unit_program {
+    es_unit_call_fn *read_call;
+    es_exit_code_fn *exit_code;
+};
+
 /* Adds what it finds to the report. ret_errors: how many of it are errors. */
 int es_unit_check(const struct es_unit *unit, const struct es_config *config,
-                  const struct es_process *process, es_unit_call_fn *read_call,
+                  const struct es_process *process, const struct es_unit_program *program,
                   struct es_report *report, size_t *ret_errors, struct es_err *err);
 
 #endif

@@ -16,6 +16,7 @@ struct es_judge {
     const struct es_config *config;
     const struct es_process *process;
     struct es_report *report;
+    es_exit_code_fn *exit_code;
     size_t errors;
 
     /* How the unit runs envsync. Where it does not, and no other does it for it, it is judged as if

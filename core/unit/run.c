@@ -74,16 +74,33 @@ void es_judge_lines(struct es_judge *judge)
     }
 }
 
-/* envsync's own exit codes, by number or by name. */
-static bool is_our_exit(const char *word)
+/* An exit code as systemd reads it, by number or by the name that sysexits.h gives it; else -1. */
+static int exit_of(const char *word)
 {
-    static const char *const codes[] = {
-        "64",        "65",       "66",     "69",      "70",      "73",          "75",
-        "77",        "78",       "USAGE",  "DATAERR", "NOINPUT", "UNAVAILABLE", "SOFTWARE",
-        "CANTCREAT", "TEMPFAIL", "NOPERM", "CONFIG",  NULL};
+    enum { FIRST = 64 };
+    static const char *const names[] = {"USAGE",    "DATAERR",     "NOINPUT",  "NOUSER",
+                                        "NOHOST",   "UNAVAILABLE", "SOFTWARE", "OSERR",
+                                        "OSFILE",   "CANTCREAT",   "IOERR",    "TEMPFAIL",
+                                        "PROTOCOL", "NOPERM",      "CONFIG",   NULL};
+    int code = 0;
 
-    for (size_t i = 0; codes[i]; i++)
-        if (strcmp(codes[i], word) == 0)
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], word) == 0)
+            return FIRST + i;
+    for (const char *p = word; *p; p++) {
+        if (*p < '0' || *p > '9' || code > 255)
+            return -1;
+        code = 10 * code + (*p - '0');
+    }
+    return *word ? code : -1;
+}
+
+static bool is_our_exit(const struct es_judge *judge, const char *word)
+{
+    int code = exit_of(word);
+
+    for (int class = 0; class < ES_CLASSES; class ++)
+        if (judge->exit_code((enum es_class) class) == code)
             return true;
     return false;
 }
@@ -100,7 +117,7 @@ static int judge_failure(struct es_judge *judge, struct es_err *err)
                        "\"-\" before envsync: the app starts also where envsync has failed, with "
                        "old files or none; remove the \"-\"");
     for (size_t i = 0; i < codes.n; i++)
-        if (is_our_exit(es_buf_str(&codes.items[i].text)))
+        if (is_our_exit(judge, es_buf_str(&codes.items[i].text)))
             es_judge_error(judge, codes.items[i].at,
                            "SuccessExitStatus=%s: is an exit code of envsync, too: its failure "
                            "would count as success; remove it",
