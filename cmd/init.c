@@ -7,6 +7,7 @@
 #include "../core/unit/mounts.h"
 #include "../core/unit/rights.h"
 #include "cmd.h"
+#include "envsync/utf8.h"
 #include "show.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ static void init_done(struct es_init *init)
     free(init->local);
     free(init->output);
     free(init->app);
+    free(init->instance);
     es_buf_done(&init->user);
     es_buf_done(&init->group);
     es_unit_done(&init->unit);
@@ -50,6 +52,20 @@ static char *app_of_file(const char *file)
     return strndup(base, len);
 }
 
+/* What goes into a line of a drop-in. */
+static bool is_printable(const char *text)
+{
+    if (!es_utf8_valid(text, strlen(text)))
+        return false;
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return false;
+    return true;
+}
+
+/* The characters of a unit's name. */
+#define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:-_.\\@"
+
 /* The unit where it is on this host, else its name alone. */
 static int find_unit(const char *which, struct es_init *init, struct es_err *err)
 {
@@ -57,6 +73,7 @@ static int find_unit(const char *which, struct es_init *init, struct es_err *err
     int r;
 
     if (strchr(which, '/') || strchr("-.", *which) || strlen(which) > 200 ||
+        which[strspn(which, NAME_CHARS)] != '\0' ||
         (type && strcmp(strrchr(which, '.'), ".service") != 0))
         return es_fail(err, ES_USAGE, EINVAL,
                        "--unit takes the name of a service, such as foo or foo.service");
@@ -93,6 +110,15 @@ static int set_names(const struct es_session *session, struct es_init *init, str
     } else if (asprintf(&init->file, SYSCONFDIR "/envsync/%.*s.toml", name ? (int)dot : 7,
                         name ? name : "envsync") < 0) {
         init->file = NULL;
+    }
+    if (init->file && !is_printable(init->file))
+        return es_fail(err, ES_USAGE, EINVAL,
+                       "-c: a path with control characters, or that is no UTF-8, cannot stand in a "
+                       "unit; name another file");
+    if (init->unit.instance && *init->unit.instance &&
+        asprintf(&init->instance, "%s@%s", init->app, init->unit.instance) < 0) {
+        init->instance = NULL;
+        return es_nomem(err);
     }
     if (name && asprintf(&init->dropin, "/etc/systemd/system/%s.d/envsync.conf", name) < 0)
         init->dropin = NULL;
@@ -213,6 +239,53 @@ static int read_environment(struct es_init *init, struct es_err *err)
     return r;
 }
 
+/* systemd reads the unit first, and drop-ins by their names, wherever they lie. */
+bool es_init_reads_later(const struct es_init *init, const char *file)
+{
+    return file != init->unit.files[0] &&
+           strcmp(es_path_base(file), es_path_base(init->dropin)) > 0;
+}
+
+/* A drop-in of the same name elsewhere would be hidden by the new one. */
+static int read_dropins(const struct es_init *init, struct es_err *err)
+{
+    for (size_t i = 1; i < init->unit.n_files; i++) {
+        const char *file = init->unit.files[i];
+
+        if (strcmp(file, init->dropin) != 0 &&
+            strcmp(es_path_base(file), es_path_base(init->dropin)) == 0)
+            return es_fail(err, ES_OUTPUT, EEXIST,
+                           "%s: has the name of the drop-in that init writes, and would not be "
+                           "read any more; give it another name",
+                           file);
+    }
+    return 0;
+}
+
+/* What the unit runs already, where systemd comes to envsync's line; a list that is emptied behind
+ * it would take that line away. */
+static int read_lines(struct es_init *init, struct es_err *err)
+{
+    const struct es_unit_setting *s = NULL;
+    int r = read_dropins(init, err);
+
+    while (r == 0 && (s = es_unit_next(&init->unit, "Service", "ExecStartPre", s))) {
+        bool later = es_init_reads_later(init, s->file);
+
+        if (later && s->value.len == 0)
+            return es_fail(err, ES_OUTPUT, EEXIST,
+                           "%s:%u: empties ExecStartPre=, and systemd reads it after envsync.conf, "
+                           "whose line would be lost; rename it to what sorts before, such as "
+                           "10-%s, and run systemctl daemon-reload",
+                           s->file, s->line, es_path_base(s->file));
+        if (s->value.len == 0)
+            init->reset = s;
+        if (!later)
+            init->has_lines = s->value.len > 0;
+    }
+    return r;
+}
+
 enum { TIMEOUT_MS = 90000 };
 
 /* A longer one, and a oneshot's infinity, stay as they are. */
@@ -243,6 +316,8 @@ static int study(const struct es_session *session, struct es_init *init, struct 
         r = read_sandbox(init, err);
     if (r == 0)
         r = read_environment(init, err);
+    if (r == 0)
+        r = read_lines(init, err);
     if (r == 0)
         read_timeout(init);
     return r;

@@ -10,6 +10,7 @@ struct es_init {
     char *local;        /* the env file that the configuration reads */
     char *output;       /* the env file that it writes */
     char *app;          /* also the prefix of the unit's name */
+    char *instance;     /* "APP@INSTANCE", or NULL: the unit has none */
     struct es_buf user; /* that the unit names; empty: none, or root */
     bool user_exists;
     bool as_root;        /* the unit runs as root */
@@ -18,10 +19,15 @@ struct es_init {
 
     struct es_unit unit; /* no settings where it is not on this host */
     bool has_unit;
-    bool confined;      /* its sandbox leaves envsync too little */
-    bool preloads;      /* it sets LD_PRELOAD itself */
-    int64_t timeout_ms; /* for TimeoutStartSec=, or 0: leave it */
+    bool has_lines; /* its ExecStartPre= is not empty where systemd comes to the drop-in */
+    const struct es_unit_setting *reset; /* the empty one above them, or NULL */
+    bool confined;                       /* its sandbox leaves envsync too little */
+    bool preloads;                       /* it sets LD_PRELOAD itself */
+    int64_t timeout_ms;                  /* for TimeoutStartSec=, or 0: leave it */
 };
+
+/* Does systemd read this file of the unit after the drop-in that is written? */
+bool es_init_reads_later(const struct es_init *init, const char *file);
 
 int es_init_write_config(const struct es_init *init, struct es_buf *out);
 int es_init_write_dropin(const struct es_init *init, struct es_buf *out);

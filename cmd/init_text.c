@@ -2,28 +2,16 @@
  * all the same. The examples are tested: without their comment signs they are a configuration. */
 #include "init.h"
 
+#include "envsync/format.h"
+
 #include <string.h>
-
-/* A TOML string. */
-static int put_quoted(struct es_buf *out, const char *text)
-{
-    int r = es_buf_putc(out, '"');
-
-    for (; r == 0 && *text; text++) {
-        if (*text == '"' || *text == '\\')
-            r = es_buf_putc(out, '\\');
-        if (r == 0)
-            r = es_buf_putc(out, *text);
-    }
-    return r == 0 ? es_buf_putc(out, '"') : r;
-}
 
 static int put_line(struct es_buf *out, const char *before, const char *text, const char *behind)
 {
     int r = es_buf_puts(out, before);
 
     if (r == 0)
-        r = put_quoted(out, text);
+        r = es_toml_quote(out, text, strlen(text));
     return r == 0 ? es_buf_puts(out, behind) : r;
 }
 
@@ -31,9 +19,8 @@ static int put_ids(const struct es_init *init, struct es_buf *out)
 {
     int r = put_line(out, "app = ", init->app, "  # names /run/APP, /etc/APP and the state\n");
 
-    if (r == 0 && init->unit.instance && *init->unit.instance)
-        r = es_buf_printf(out, "name = \"%s@%s\"  # of the state\n", init->app,
-                          init->unit.instance);
+    if (r == 0 && init->instance)
+        r = put_line(out, "name = ", init->instance, "  # of the state\n");
     if (r == 0 && init->user.len > 0)
         r = put_line(out, init->user_exists ? "user = " : "#user = ", es_buf_str(&init->user),
                      init->user_exists ? "\n" : "  # there is no such user yet\n");
@@ -113,24 +100,24 @@ static int put_escaped(struct es_buf *out, const char *text)
     return r;
 }
 
-/* Lines of the unit itself, to be repeated behind envsync's: they may need what it writes. */
+/* Lines of the unit itself, to be repeated behind envsync's: they may need what it writes. Those of
+ * a drop-in that systemd reads later come behind it as they are. */
 static int put_own_lines(const struct es_init *init, struct es_buf *out)
 {
-    const struct es_unit_setting *s = NULL;
+    const struct es_unit_setting *s = init->reset;
     int r = es_buf_puts(out, "# Repeated from the unit, so that envsync comes first.\n");
 
     while (r == 0 && (s = es_unit_next(&init->unit, "Service", "ExecStartPre", s)))
-        if (s->value.len > 0)
+        if (!es_init_reads_later(init, s->file))
             r = es_buf_printf(out, "ExecStartPre=%s\n", es_buf_str(&s->value));
     return r;
 }
 
 static int put_commands(const struct es_init *init, struct es_buf *out)
 {
-    bool own = init->has_unit && es_unit_next(&init->unit, "Service", "ExecStartPre", NULL);
     int r = 0;
 
-    if (own)
+    if (init->has_lines)
         r = es_buf_puts(out, "ExecStartPre=\n");
     if (r == 0 && init->confined)
         r = es_buf_puts(out, "# With \"+\" and not \"!\": the unit's sandbox leaves envsync too "
@@ -141,7 +128,7 @@ static int put_commands(const struct es_init *init, struct es_buf *out)
         r = put_escaped(out, init->file);
     if (r == 0)
         r = es_buf_putc(out, '\n');
-    return r == 0 && own ? put_own_lines(init, out) : r;
+    return r == 0 && init->has_lines ? put_own_lines(init, out) : r;
 }
 
 static int put_path(struct es_buf *out, const char *path)

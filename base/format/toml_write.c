@@ -42,19 +42,24 @@ static int put_char(struct es_buf *out, uint32_t c, const char *p, size_t n)
 
 /* Bytes that are no UTF-8 never get here with accepts() asked first; if they do, they are written
  * as they are and the document does not read back. */
-static int put_string(struct es_buf *out, const struct es_buf *text)
+int es_toml_quote(struct es_buf *out, const char *text, size_t len)
 {
     int r = es_buf_putc(out, '"');
 
-    for (size_t at = 0, n; r == 0 && at < text->len; at += n) {
-        const char *p = text->data + at;
+    for (size_t at = 0, n; r == 0 && at < len; at += n) {
+        const char *p = text + at;
         uint32_t c = UINT32_MAX;
 
-        n = es_utf8_decode(p, text->len - at, &c);
+        n = es_utf8_decode(p, len - at, &c);
         n += n == 0;
         r = put_char(out, c, p, n);
     }
     return r < 0 ? r : es_buf_putc(out, '"');
+}
+
+static int put_string(struct es_buf *out, const struct es_buf *text)
+{
+    return es_toml_quote(out, text->data, text->len);
 }
 
 static int put_name(struct es_buf *out, const struct es_buf *name)

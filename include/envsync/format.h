@@ -38,6 +38,8 @@ struct es_format {
 
 extern const struct es_format es_format_env;
 extern const struct es_format es_format_toml;
+/* Appends a text as a TOML string, quotes included; control characters are escaped. */
+int es_toml_quote(struct es_buf *out, const char *text, size_t len);
 extern const struct es_format es_format_json;
 extern const struct es_format es_format_ssm_json;
 extern const struct es_format es_format_shell;

@@ -130,6 +130,62 @@ def test_the_units_own_lines_come_behind(machine):
     assert machine.read(DROPIN.format("lines")).decode().count("/bin/false %n") == 1
 
 
+OVERRIDE = "/etc/systemd/system/{}.service.d/{}.conf"
+
+
+def lines_of(machine, name):
+    """The drop-in's ExecStartPre= lines, and those that systemd makes of all files."""
+    machine.run("envsync", "init", "--unit", name)
+    machine.run("systemctl", "daemon-reload")
+    written = re.findall(r"(?m)^ExecStartPre=(.*)", machine.read(DROPIN.format(name)).decode())
+    shown = machine.run("systemctl", "show", "-p", "ExecStartPre", name).stdout.decode()
+    return written, re.findall(r"path=(\S+) ;", shown)
+
+
+def test_only_lines_that_still_count_are_repeated(machine):
+    machine.write("/etc/systemd/system/reset.service", unit("User=app", "ExecStartPre=/bin/gone\n"))
+    machine.write(OVERRIDE.format("reset", "10-lines"), "[Service]\nExecStartPre=\nExecStartPre=/bin/true b\n")
+    assert lines_of(machine, "reset") == (
+        ["", "!/usr/bin/envsync -c /etc/envsync/reset.toml", "/bin/true b"], ["/usr/bin/envsync", "/bin/true"])  # fmt: skip
+    machine.write("/etc/systemd/system/empty.service", unit("User=app", "ExecStartPre=/bin/gone\nExecStartPre=\n"))
+    assert lines_of(machine, "empty") == (
+        ["!/usr/bin/envsync -c /etc/envsync/empty.toml"], ["/usr/bin/envsync"])  # fmt: skip
+
+
+def test_a_drop_in_that_is_read_later_runs_its_lines_once_behind(machine):
+    machine.write("/etc/systemd/system/edited.service", unit("User=app", "ExecStartPre=/bin/true a\n"))
+    machine.write(OVERRIDE.format("edited", "override"), "[Service]\nExecStartPre=/bin/false\n")
+    assert lines_of(machine, "edited") == (
+        ["", "!/usr/bin/envsync -c /etc/envsync/edited.toml", "/bin/true a"],
+        ["/usr/bin/envsync", "/bin/true", "/bin/false"])  # fmt: skip
+
+
+def test_a_drop_in_that_would_undo_what_init_writes_is_refused(machine):
+    machine.write("/etc/systemd/system/undone.service", unit("User=app", "ExecStartPre=/bin/true a\n"))
+    path = OVERRIDE.format("undone", "override")
+    machine.write(path, "[Service]\nExecStartPre=\nExecStartPre=/bin/true b\n")
+    done = machine.run("envsync", "init", "--unit", "undone", check=False)
+    assert done.returncode == 73 and f"{path}:2: " in done.stderr.decode() and "10-override.conf" in done.stderr.decode()
+    machine.run("test", "!", "-e", CONFIG.format("undone"), "-a", "!", "-e", DROPIN.format("undone"))
+    # As it is told to be done.
+    machine.run("mv", path, OVERRIDE.format("undone", "10-override"))
+    assert lines_of(machine, "undone")[1] == ["/usr/bin/envsync", "/bin/true"]
+    # One of the same name that the new one would hide.
+    machine.write("/etc/systemd/system/hidden.service", unit("User=app"))
+    path = "/run/systemd/system/hidden.service.d/envsync.conf"
+    machine.write(path, "[Service]\nNice=5\n")
+    done = machine.run("envsync", "init", "--unit", "hidden", check=False)
+    assert done.returncode == 73 and f"{path}: has the name" in done.stderr.decode()
+
+
+def test_escaped_names_of_units_are_quoted(machine):
+    machine.write("/etc/systemd/system/quo@.service", unit("User=app"))
+    machine.run("envsync", "init", "--unit", r"quo@a\x2db")
+    config = CONFIG.format(r"quo@a\x2db")
+    assert rb'name = "quo@a\\x2db"' in machine.read(config)
+    machine.run("envsync", "check", "-c", config, "--unit", r"quo@a\x2db")
+
+
 def test_without_a_unit_a_configuration_alone_is_written(machine):
     done = machine.run("envsync", "init")
     assert done.stdout.decode().splitlines()[0] == f"wrote {CONFIG.format('envsync')}"
@@ -144,7 +200,9 @@ def test_without_a_unit_a_configuration_alone_is_written(machine):
 
 
 def test_init_takes_names_only(envsync):
-    for name in "--help", "", "/etc/x.service", "a.socket", ".hidden", "x" * 300:
+    for name in "--help", "", "/etc/x.service", "a.socket", ".hidden", "x" * 300, "a b", "a\nb", "a\"b", "\u00e9":
         assert envsync("init", "--unit", name).rc == 64, name
+    for path in "/etc/a\nb.toml", "/etc/\udcff.toml":
+        assert envsync("init", "-c", path).rc == 64, path
     assert envsync("init", "more").rc == 64
     assert envsync("init", "--root", "/x").rc == 64
