@@ -277,6 +277,22 @@ def test_one_mistake_is_one_finding_where_it_is(case, name):
     case.only(level, line, *words)
 
 
+EXIT_CODES = {
+    64: "USAGE", 65: "DATAERR", 66: "NOINPUT", 69: "UNAVAILABLE", 70: "SOFTWARE", 73: "CANTCREAT", 75: "TEMPFAIL",
+    77: "NOPERM", 78: "CONFIG",
+}  # fmt: skip
+
+
+def test_none_of_the_exit_codes_may_count_as_success(case):
+    words = [str(code) for code in EXIT_CODES] + list(EXIT_CODES.values())
+    others = "0 1 2 63 67 68 71 72 74 76 79 143 255 164 640 SIGTERM NOUSER NOHOST OSERR OSFILE IOERR PROTOCOL"
+    case.check(SAFE.replace("Restart=", f"SuccessExitStatus={' '.join(words)} {others}\nRestart="))
+    assert [text.split(":")[0] for _, _, _, text in case.found] == [f"SuccessExitStatus={word}" for word in words]
+    manual = (SRCDIR / "man" / "envsync.8").read_text().split(".Sh EXIT STATUS")[1].split(".Sh ")[0]
+    told = {int(code) for code in re.findall(r"(?m)^\.It (?:Li )?(\d+)", manual)}
+    assert {code for code in told if 64 <= code <= 78} == set(EXIT_CODES)
+
+
 # Changes that look like mistakes and are none.
 FINE = {
     "a dash, and another file without": ("EnvironmentFile=-/run", "EnvironmentFile=/etc/default/foo\nEnvironmentFile=-/run"),
