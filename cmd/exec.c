@@ -76,6 +76,56 @@ static const struct es_output *env_output(const struct es_config *config)
     return &all;
 }
 
+static bool is_fed_by_skipped(const struct es_config *config, const struct es_output *output,
+                              const struct es_fetched *fetched)
+{
+    for (size_t i = 0; output->path && i < config->n_sources; i++)
+        if (output->sources[i] && fetched->states[i] == ES_SOURCE_SKIPPED)
+            return true;
+    return false;
+}
+
+/* The variables of an env file, as if they had been selected. */
+static int select_text(const struct es_buf *text, struct es_selection *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_value_done) struct es_value document = {0};
+    int r = es_format_env.read(es_buf_str(text), text->len, &document, err);
+
+    if (r < 0)
+        return r;
+    ret->items = calloc(document.table.n + 1, sizeof *ret->items);
+    if (!ret->items)
+        return es_nomem(err);
+    for (; ret->n < document.table.n; ret->n++) {
+        struct es_item *item = &ret->items[ret->n];
+        struct es_entry *entry = &document.table.entries[ret->n];
+
+        es_buf_move(&item->name, &entry->key);
+        item->value = entry->value;
+        entry->value = (struct es_value){0};
+    }
+    return 0;
+}
+
+/* A run would leave an output that a skipped source feeds as it is, so the command gets what the
+ * last set has of it. -ENOENT where that has nothing. */
+static int select_kept(const struct es_store *store, const struct es_output *output,
+                       struct es_selection *ret, struct es_err *err)
+{
+    for (size_t i = 0; store->usable && i < store->set.n_outputs; i++) {
+        const struct es_kept_output *kept = &store->set.outputs[i];
+        ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+        int r;
+
+        if (!es_buf_is(&kept->path, output->path))
+            continue;
+        r = es_store_read(store, store->current, es_half_of(kept->on_disk), es_output_file(i).text,
+                          &text, NULL, err);
+        return r == 0 ? select_text(&text, ret, err) : r;
+    }
+    return -ENOENT;
+}
+
 static int build(struct es_session *session, struct environment *ret, struct es_err *err)
 {
     ES_CLEANUP(es_config_done) struct es_config config = {0};
@@ -91,6 +141,7 @@ static int build(struct es_session *session, struct environment *ret, struct es_
                                  .look = true,
                                  .on_wait = es_session_on_wait,
                                  .data = session};
+    const struct es_output *output;
     int r = es_session_load(session, &config, err);
 
     plan.deadline = es_session_deadline(session, &config);
@@ -107,8 +158,18 @@ static int build(struct es_session *session, struct environment *ret, struct es_
         r = es_tree_build(&config, &fetched, &tree, err);
     if (r == 0)
         r = es_texts_read(&tree, err);
+    if (r < 0)
+        return r;
+    output = env_output(&config);
+    r = is_fed_by_skipped(&config, output, &fetched)
+            ? select_kept(&memory.store, output, &selection, err)
+            : -ENOENT;
     if (r == 0)
-        r = es_select(&tree, env_output(&config), &selection, &session->report, err);
+        es_report_add(&session->report, ES_LEVEL_WARNING,
+                      "a source is skipped: the command gets what the last set has of %s",
+                      output->path);
+    else if (r == -ENOENT)
+        r = es_select(&tree, output, &selection, &session->report, err);
     return r == 0 ? merge(&session->process, &selection, ret, err) : r;
 }
 

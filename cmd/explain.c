@@ -16,6 +16,7 @@ struct work {
     struct es_tree tree;
     struct es_selection *selections; /* by output */
     bool deployed;                   /* there is a last set of this configuration */
+    bool from_set;                   /* and it answers */
     struct es_memory memory;
     struct es_fetched there; /* with --fetch: what the last set has, to compare */
     struct es_tree there_tree;
@@ -77,7 +78,8 @@ static int load(struct es_session *session, struct work *work, struct es_err *er
                      es_previous_is_whole(&work->memory.previous);
     if (work->deployed && session->args.fetch)
         r = from_set(work, &work->there, &work->there_tree, err);
-    if (r == 0 && work->deployed && !session->args.fetch)
+    work->from_set = work->deployed && !session->args.fetch;
+    if (r == 0 && work->from_set)
         r = from_set(work, &work->fetched, &work->tree, err);
     else if (r == 0)
         r = from_sources(session, work, err);
@@ -299,6 +301,40 @@ static void show_gone(const struct es_session *session, const struct work *work,
     }
 }
 
+/* A source that was left out of what is explained, while outputs that it feeds stayed as they
+ * were; or NULL. */
+static const char *skipped_source(const struct work *work)
+{
+    const struct es_manifest *set = &work->memory.store.set;
+
+    for (size_t i = 0; i < work->config.n_sources; i++) {
+        const struct es_source *source = &work->config.sources[i];
+
+        if (strcmp(source->on_unavailable, "skip") != 0)
+            continue;
+        if (work->fetched.states[i] == ES_SOURCE_SKIPPED)
+            return source->name;
+        for (size_t j = 0; work->from_set && !set->complete && j < set->n_sources; j++)
+            if (es_buf_is(&set->sources[j].name, source->name) && !set->sources[j].given)
+                return source->name;
+    }
+    return NULL;
+}
+
+static int not_found(const struct work *work, const char *word, struct es_err *err)
+{
+    const char *skipped = skipped_source(work);
+    int r = es_fail(err, ES_ABSENT, ENOENT, "no source gives the key %.200s", word);
+    char advice[ES_ERR_MAX];
+
+    if (skipped) {
+        snprintf(advice, sizeof advice,
+                 "source %s was skipped, and an output that it feeds is kept as it was", skipped);
+        es_advise(err, advice);
+    }
+    return r;
+}
+
 static int explain(struct es_session *session, const struct work *work, struct es_json *json,
                    struct es_err *err)
 {
@@ -312,7 +348,7 @@ static int explain(struct es_session *session, const struct work *work, struct e
         for (size_t j = 0; !found && j < work->tree.n; j++)
             found = asked(work, &work->tree.leaves[j], args->rest[i]);
         if (!found)
-            return es_fail(err, ES_ABSENT, ENOENT, "no source gives the key %.200s", args->rest[i]);
+            return not_found(work, args->rest[i], err);
     }
     for (size_t j = 0; r == 0 && j < work->tree.n; j++) {
         bool show = args->n_rest == 0;
@@ -346,9 +382,8 @@ static int run(struct es_session *session, struct es_err *err)
     if (r < 0)
         return r;
     es_log_line(&session->log, ES_LEVEL_INFO, "answered from %s",
-                work.deployed && !session->args.fetch ? "the last set" : "the sources");
-    es_json_text(&json, &json.root, "from",
-                 work.deployed && !session->args.fetch ? "set" : "sources");
+                work.from_set ? "the last set" : "the sources");
+    es_json_text(&json, &json.root, "from", work.from_set ? "set" : "sources");
     r = session->args.json ? es_json_print(&json, err) : 0;
     return r < 0 ? r : ES_EXIT_OK;
 }

@@ -474,6 +474,35 @@ def test_skip_keeps_an_output_that_is_there_and_makes_one_that_is_not(vault):
     assert vault.place.read_text() == "A=2\nV=3\n"
 
 
+def test_explain_says_that_a_skipped_source_left_an_output_as_it_was(vault):
+    add(vault, on_unavailable="skip")
+    down(vault)
+    vault.ok()
+    for options in [], ["--fetch"]:
+        vault.fails(66, "no source gives the key V; source vault was skipped", "kept as it was",
+                    run=["explain", "--root", vault.root, *options, "V"])  # fmt: skip
+    assert vault.run("explain", "--root", vault.root, "A").rc == 0
+
+
+def test_exec_gives_what_a_skipped_source_left_in_the_output(as_root, plain):
+    script, answer, status = program(plain)
+    plain.outputs.clear()
+    plain.output("env", "/run/foo/environment")
+    plain.source(type="exec", name="vault", command=[str(script)], on_unavailable="skip")
+    show = """envsync=$1 file=$2 answer=$3 status=$4
+        gives() { "$envsync" exec -c "$file" -- sh -c 'echo "$A ${V-unset}"'; }
+        "$envsync" -c "$file"
+        echo 69 >"$status"; : >"$answer"
+        gives
+        "$envsync" -c "$file"
+        gives
+        rm -r /run/envsync
+        gives"""
+    done = in_namespace(show, *plain.envsync.command[-1:], plain.file, answer, status)
+    assert done.returncode == 0 and done.stdout == "1 1\n1 1\n1 unset\n", done
+    assert "the command gets what the last set has of /run/foo/environment" in done.stderr
+
+
 # ---- whose state, and where ----
 
 
