@@ -94,7 +94,7 @@ static int parse_pair(struct toml *t, struct es_value *table, unsigned depth)
 {
     ES_CLEANUP(es_buf_done) struct es_buf name = {0};
     size_t path = t->path.len;
-    struct es_value *value;
+    struct es_value *value = NULL;
     struct es_pos pos;
     int r = parse_path(t, &table, &depth, false, &name, &pos);
 

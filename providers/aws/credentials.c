@@ -121,7 +121,7 @@ static void on_document(struct es_aws_creds *creds, bool process, const char *te
 {
     ES_CLEANUP(es_aws_keys_done) struct es_aws_keys keys = {0};
     struct es_err err;
-    int64_t expires;
+    int64_t expires = 0;
     int r = es_aws_keys_read(text, len, process, &keys, &expires, &err);
 
     if (r == -ENOENT)

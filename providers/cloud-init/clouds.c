@@ -255,6 +255,7 @@ static const struct es_cloud clouds[] = {
     {
         /* Whatever the author of the seed wrote. */
         .name = "nocloud",
+        .tags = PATHS("ds.meta-data.tags"), /* not last: gcc 11 would miss what follows it */
         .paths =
             {
                 [ES_FACT_PRIMARY_IPV4] = PATHS("ds.meta-data.local-ipv4"),
@@ -264,7 +265,6 @@ static const struct es_cloud clouds[] = {
                 [ES_FACT_INSTANCE_ID] = PATHS("v1.instance-id", "ds.meta-data.instance-id"),
                 [ES_FACT_HOSTNAME] = PATHS("v1.local-hostname", "ds.meta-data.local-hostname"),
             },
-        .tags = PATHS("ds.meta-data.tags"),
     },
 };
 
