@@ -145,7 +145,26 @@ static int judge_credentials(struct es_judge *judge, struct es_err *err)
 
 /* ---- what it may do ---- */
 
-static bool needs_right(const struct es_judge *judge, enum es_right right)
+/* Root's process is of the app's group besides its own, so that it may give files to either without
+ * a capability: with "!" by the groups of User= alone, else by SupplementaryGroups=; with Group= it
+ * is no more of its own. So systemd 252 does it. */
+static int has_group(const struct es_judge *judge, bool *ret, struct es_err *err)
+{
+    ES_CLEANUP(es_unit_items_done) struct es_unit_items groups = {0};
+    int r =
+        es_unit_list(judge->unit, "Service", "SupplementaryGroups", ES_UNIT_WORDS, &groups, err);
+
+    if (r != 0)
+        return r;
+    if (!judge->line || judge->line->keeps_root)
+        *ret = es_buf_is(&judge->user, judge->config->group);
+    else
+        *ret = es_unit_find(&groups, judge->config->group) &&
+               !es_unit_next(judge->unit, "Service", "Group", NULL);
+    return 0;
+}
+
+static bool needs_right(const struct es_judge *judge, enum es_right right, bool own_group)
 {
     bool gives_away = false, in_apps = false;
 
@@ -156,8 +175,9 @@ static bool needs_right(const struct es_judge *judge, enum es_right right)
     switch (right) {
     case ES_RIGHT_SETUID:
     case ES_RIGHT_SETGID:
-    case ES_RIGHT_CHOWN:
         return true;
+    case ES_RIGHT_CHOWN:
+        return gives_away || !own_group;
     case ES_RIGHT_FOWNER:
         return gives_away;
     case ES_RIGHT_DAC_OVERRIDE:
@@ -171,11 +191,15 @@ static int judge_rights(struct es_judge *judge, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf missing = {0};
     const struct es_unit_setting *by = NULL;
+    bool own_group = false;
+    int r = has_group(judge, &own_group, err);
 
+    if (r != 0)
+        return r;
     for (int right = 0; right < ES_RIGHTS; right++) {
         const struct es_unit_setting *at = es_unit_lacks_right(judge->unit, (enum es_right)right);
 
-        if (!at || !needs_right(judge, (enum es_right)right))
+        if (!at || !needs_right(judge, (enum es_right)right, own_group))
             continue;
         by = at;
         if (es_buf_printf(&missing, "%s%s", missing.len ? " " : "", es_right_names[right]) < 0)

@@ -212,12 +212,12 @@ ONE = {
         "error", "InaccessiblePaths=/run/cloud-init", "source cloud-init"),
     "no capabilities": (
         "Restart=", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\nRestart=",
-        "error", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "CAP_CHOWN CAP_SETGID CAP_SETUID"),
+        "error", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "CAP_SETGID CAP_SETUID"),
     "all capabilities but one": (
-        "Restart=", "CapabilityBoundingSet=~CAP_CHOWN\nRestart=",
+        "User=daemon", "User=bin\nSupplementaryGroups=daemon\nCapabilityBoundingSet=~CAP_CHOWN",
         "error", "CapabilityBoundingSet=~CAP_CHOWN", "add CAP_CHOWN, or"),
     "capabilities that are not enough": (
-        "Restart=", "CapabilityBoundingSet=CAP_SETUID CAP_SETGID\nRestart=",
+        "User=daemon", "User=bin\nSupplementaryGroups=daemon\nCapabilityBoundingSet=CAP_SETUID CAP_SETGID",
         "error", "CapabilityBoundingSet=CAP_SETUID CAP_SETGID", "add CAP_CHOWN, or"),
     "few system calls": (
         "Restart=", "SystemCallFilter=@basic-io @file-system @io-event @network-io @process @signal\nRestart=",

@@ -54,6 +54,14 @@ CASES = {
     "hardened": ("NoNewPrivileges=yes\nPrivateDevices=yes\nPrivateTmp=yes\nProtectHome=yes\nProtectProc=invisible\n"
                  "MemoryDenyWriteExecute=yes\nRestrictNamespaces=yes\nRestrictSUIDSGID=yes\nLockPersonality=yes\n"
                  "ProtectKernelTunables=yes\nRestrictRealtime=yes\nSystemCallFilter=@system-service", "!", True),
+    "twocaps": ("CapabilityBoundingSet=CAP_SETUID CAP_SETGID", "!", True),
+    "nochown": ("User=evil\nSupplementaryGroups=app\nCapabilityBoundingSet=~CAP_CHOWN", "!", False),
+    "rootsgroup": ("User=root\nGroup=app\nCapabilityBoundingSet=~CAP_CHOWN", "", False),
+    "rootsgroups": ("User=root\nSupplementaryGroups=app\nCapabilityBoundingSet=~CAP_CHOWN", "", True),
+    "fewcalls": ("SystemCallFilter=@system-service\nSystemCallFilter=\nSystemCallFilter=@basic-io @file-system @io-event "
+                 "@ipc @network-io @process @signal @timer\nSystemCallErrorNumber=EPERM", "!", False),
+    "substate": ("StateDirectory=envsync/substate", "!", False),
+    "assert": ("[Unit]\nAssertPathExists=/run/{name}/environment", "!", False),
     "state": ("RuntimeDirectory=envsync", "!", False),
     "ignored": ("SuccessExitStatus=65", "!", True),
 }  # fmt: skip
