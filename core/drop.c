@@ -101,12 +101,34 @@ static bool in_user_namespace(void)
     return n < UINT32_MAX;
 }
 
-static int lacks(const char *capability, const char *call, int errnum, struct es_err *err)
+/* As a system call filter answers in a unit that has SystemCallErrorNumber=EPERM. */
+static int filtered(const char *call, struct es_err *err)
+{
+    return es_fail(err, ES_DENIED, EPERM,
+                   "cannot drop privileges for the worker: the system call %s is refused; where "
+                   "the unit has SystemCallFilter=, add SystemCallFilter=@chown @setuid capset "
+                   "behind it",
+                   call);
+}
+
+static bool has(int capability)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    return syscall(SYS_capget, &header, data) == 0 &&
+           data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
+}
+
+static int lacks(int number, const char *capability, const char *call, int errnum,
+                 struct es_err *err)
 {
     if ((errnum == EPERM || errnum == EINVAL) && in_user_namespace())
         return es_fail(err, ES_DENIED, EPERM,
                        "cannot drop privileges for the worker in a user namespace; where the unit "
                        "has PrivateUsers=, the line must begin with ExecStartPre=+");
+    if (errnum == EPERM && has(number))
+        return filtered(call, err);
     if (errnum == EPERM)
         return es_fail(err, ES_DENIED, EPERM,
                        "cannot drop privileges for the worker: capability %s is missing; add it "
@@ -123,9 +145,11 @@ static int drop_capabilities(struct es_err *err)
     const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (syscall(SYS_capset, &header, none) < 0)
-        return es_fail_errno(err, ES_INTERNAL, errno, "capset");
-    return 0;
+    if (syscall(SYS_capset, &header, none) == 0)
+        return 0;
+    /* To take away needs no right: what refuses it is a filter. */
+    return errno == EPERM ? filtered("capset", err)
+                          : es_fail_errno(err, ES_INTERNAL, errno, "capset");
 }
 
 int es_drop(const struct es_identity *id, struct es_err *err)
@@ -134,11 +158,11 @@ int es_drop(const struct es_identity *id, struct es_err *err)
 
     if (geteuid() == 0) {
         if (setgroups(0, NULL) < 0)
-            return lacks("CAP_SETGID", "setgroups", errno, err);
+            return lacks(CAP_SETGID, "CAP_SETGID", "setgroups", errno, err);
         if (setresgid(id->gid, id->gid, id->gid) < 0)
-            return lacks("CAP_SETGID", "setresgid", errno, err);
+            return lacks(CAP_SETGID, "CAP_SETGID", "setresgid", errno, err);
         if (setresuid(id->uid, id->uid, id->uid) < 0)
-            return lacks("CAP_SETUID", "setresuid", errno, err);
+            return lacks(CAP_SETUID, "CAP_SETUID", "setresuid", errno, err);
         if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || geteuid() == 0)
             return es_fail(err, ES_INTERNAL, EPERM, "the child could become root again");
     }

@@ -108,6 +108,10 @@ CANNOT = {
     "read-only": ("ProtectSystem=strict", "CANTCREAT", ["Read-only file system", "ReadWritePaths="]),
     "dynamic-user-bare": ("DynamicUser=yes\nUser=made-up-3\nGroup=app", "CANTCREAT", ["ReadWritePaths=", "ExecStartPre=+"]),
     "no-capabilities": (STRICT + "CapabilityBoundingSet=", "NOPERM", ["CAP_SETGID", "CapabilityBoundingSet="]),
+    "no-capset": ("SystemCallFilter=~capset\nSystemCallErrorNumber=EPERM", "NOPERM",
+                  ["call capset is refused", "SystemCallFilter=@chown @setuid capset"]),
+    "no-setuid": ("SystemCallFilter=~@setuid\nSystemCallErrorNumber=EPERM", "NOPERM",
+                  ["is refused", "SystemCallFilter=@chown @setuid capset"]),
     "private-users": ("PrivateUsers=yes", "NOPERM", ["PrivateUsers=", "ExecStartPre=+"]),
     "not-root": ("", "NOPERM", ["/run/envsync/not-root", "ExecStartPre=!"]),
 }  # fmt: skip
