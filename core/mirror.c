@@ -113,8 +113,10 @@ static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *
     const struct es_owner owner = es_mirrored_owner(&m->config->sources[s->source]);
     const struct es_temp_tag tag = es_temp_tag(m->config->name);
     const struct es_place *place = &m->way.place;
-    int r = es_mirrored_go(way_of(m), s->source, m->look, s->path, err);
+    int r = m->look ? 0 : mark_staged(m, err); /* directories may be made on the way */
 
+    if (r == 0)
+        r = es_mirrored_go(way_of(m), s->source, m->look, s->path, err);
     if (r == -EACCES && m->look) {
         s->unknown = true;
         return 0;
@@ -122,8 +124,6 @@ static int open_stream(struct es_mirror *m, struct es_stream *s, struct es_err *
     if (r < 0)
         return r;
     r = open_old(s, place, err);
-    if (r == 0 && !m->look)
-        r = mark_staged(m, err);
     if (r == 0 && !m->look)
         r = es_temp_create(place, &owner, s->old, tag.text, s->path, &s->temp, err);
     return r;

@@ -1,6 +1,7 @@
 /* core/mirror.c: mirrored files, from the worker's frames to their places. */
 #include "core_case.h"
 
+#include "core/lock.h"
 #include "core/mirror.h"
 #include "core/mirrored.h"
 #include "envsync/limits.h"
@@ -389,6 +390,25 @@ static void a_directory_that_a_killed_run_was_about_to_make_is_swept(void **stat
     assert_int_equal(entries(*state, "etc/demo"), 0);
 }
 
+/* On the way to the first file directories are made: what a kill leaves of these is looked for only
+ * where the lock says so. */
+static void the_lock_is_marked_before_anything_is_made(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+    ES_CLEANUP(es_close) int lock = -1;
+
+    lock = open(in(*state, "lock"), O_RDWR | O_CREAT, 0600);
+    es_lock_set_clean(lock);
+    assert_true(es_lock_is_clean(lock));
+    begin_run(&f, false);
+    f.mirror.lock = &lock;
+    assert_int_equal(mkdir(in(*state, "etc"), 0755), 0);
+    assert_int_equal(mkdir(in(*state, "etc/demo"), 0755), 0);
+    put_bytes(in(*state, "etc/demo/m"), "no directory", 12, 0640);
+    assert_int_equal(begin(&f, 1, "deep/a"), -ENOTDIR);
+    assert_false(es_lock_is_clean(lock));
+}
+
 static void staged_names_tell_whose_they_are(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
@@ -631,6 +651,7 @@ int main(void)
         test_in_dir(a_file_that_is_neither_staged_nor_in_its_place_is_missing),
         test_in_dir(the_commit_is_durable_before_anything_is_put_in_its_place),
         test_in_dir(what_a_killed_run_has_staged_is_swept_wherever_it_lies),
+        test_in_dir(the_lock_is_marked_before_anything_is_made),
         test_in_dir(staged_names_tell_whose_they_are),
         test_in_dir(a_directory_that_a_killed_run_was_about_to_make_is_swept),
         test_in_dir(the_place_of_an_output_is_refused),
