@@ -15,7 +15,6 @@
  * proxy, whose own answers come in between. */
 #include "engine.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,16 +178,13 @@ int ahead_hold(struct seat *seat, curl_socket_t fd, int what)
 static bool set_up(struct seat *seat, const struct wish *wish)
 {
     CURL *easy = seat->easy;
-    char url[MAX_URL];
     bool ok;
 
     seat->ahead = true;
     seat->soon = wish->soon;
     seat->method = wish->method;
     seat->body_len = wish->body_len;
-    snprintf(url, sizeof url, "%s/", seat->line->origin);
-    ok = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+    ok = curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS,
                           wish->soon ? CURL_HET_DEFAULT : 2L * AHEAD_MS) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 0L) == CURLE_OK &&

@@ -63,6 +63,7 @@ static bool set_rules(const struct line *line, struct seat *seat)
 
 #define SET(option, value) (ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK)
     SET(CURLOPT_ERRORBUFFER, seat->error);
+    SET(CURLOPT_URL, line->origin);
     SET(CURLOPT_PRIVATE, seat);
     SET(CURLOPT_PREREQFUNCTION, on_ready);
     SET(CURLOPT_PREREQDATA, seat);

@@ -225,16 +225,16 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 
 /* ---- going and coming back ---- */
 
-/* Where the connection is being made already, libcurl has taken the URL apart: what may still be
- * told is the target. It is the same bytes. */
-static bool set_url(const struct transfer *t, CURL *easy, bool ahead)
+/* The seat's URL has the origin alone, which libcurl takes apart in no time, and may have done
+ * already; what is sent is the target. A plain proxy wants all of it. */
+static bool set_url(const struct transfer *t, CURL *easy)
 {
     const char *url = es_buf_str(&t->url), *target = url + strlen(t->line->origin);
 
-    if (!ahead)
+    if (*target != '/' || (t->line->proxy && !t->line->tls))
         return curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
                curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, NULL) == CURLE_OK;
-    return *target == '/' && curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target) == CURLE_OK;
+    return curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target) == CURLE_OK;
 }
 
 bool transfer_seat(struct transfer *t, struct seat *seat)
@@ -242,8 +242,7 @@ bool transfer_seat(struct transfer *t, struct seat *seat)
     CURL *easy = seat->easy;
     bool ok;
 
-    ok = set_url(t, easy, seat->ahead) &&
-         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK &&
+    ok = set_url(t, easy) && curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, CURL_HET_DEFAULT) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)seat->ahead) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HEADERDATA, t) == CURLE_OK &&
