@@ -128,6 +128,8 @@ class World:
         self.scratch = Path(tempfile.mkdtemp(prefix="envsync-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")))
         self.stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
         self.scratch.chmod(0o755)
+        self.trash = self.scratch / "trash"
+        self.trash.mkdir()
         self.certificates = make_certificates(self.scratch / "tls", SERVER)
         trust(self.certificates)
         self.names = [f"envsync-bench-{os.getpid()}-{side}" for side in ("client", "server")]

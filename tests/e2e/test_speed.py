@@ -4,7 +4,7 @@ They are counted by the canned AWS of tests/bench in lock step, where nothing is
 everybody has said what there is to say: so a round is a round trip in sequence, on a machine of any
 speed. Times are `make bench`'s to measure.
 """
-import os
+import json
 import re
 import subprocess
 import sys
@@ -114,3 +114,11 @@ def test_an_unchanged_run_asks_for_no_object_and_writes_nothing(run, plain, envs
     calls = [line for line in log.read_text().splitlines() if re.match(r"^\d+ +\w+\(", line)]
     assert not [line for line in calls if re.match(r"^\d+ +(f?data)?f?sync|syncfs|rename", line)]
     assert not [line for line in calls if str(scratch.root) in line]
+
+
+def test_a_fleet_that_boots_at_once_is_served_about_as_fast_as_its_quota_allows():
+    """10,000 hosts, 40 calls a second, 15 minutes: with the program's own retries."""
+    done = subprocess.run([BUILDDIR / "tests/bench/fleet"], capture_output=True, check=True)
+    told = json.loads(done.stdout)
+    assert told["served"] == told["hosts"] == 10000
+    assert told["ratio"] <= 1.2
