@@ -39,6 +39,13 @@ static const char *owner_wanted(const struct es_target *t, char out[64])
     return out;
 }
 
+static const char *restored_word(enum es_target_state state)
+{
+    return state == ES_TARGET_SAME     ? "unchanged"
+           : state == ES_TARGET_REPAIR ? "repaired"
+                                       : "restored";
+}
+
 const char *es_show_state(const struct es_piece *piece, bool dry_run)
 {
     if (piece->kept)
@@ -53,9 +60,7 @@ const char *es_show_state(const struct es_piece *piece, bool dry_run)
     case ES_TARGET_UNKNOWN:
         return "not comparable";
     default:
-        return piece->restored == ES_TARGET_SAME     ? "unchanged"
-               : piece->restored == ES_TARGET_REPAIR ? "repaired"
-                                                     : "restored";
+        return restored_word(piece->restored);
     }
 }
 
@@ -216,10 +221,26 @@ void es_json_done(struct es_json *json)
     es_value_done(&json->root);
 }
 
-static void add_outputs(struct es_json *json, const struct es_set *set)
+/* A run that fetched nothing has rendered nothing, but may have put outputs back. */
+static void add_restored(struct es_json *json, struct es_value *list, const struct es_run *run)
+{
+    for (size_t i = 0; run->restored && i < run->config.n_outputs; i++) {
+        struct es_value *item = es_json_item(json, list);
+
+        es_json_text(json, item, "path", run->config.outputs[i].path);
+        es_json_text(json, item, "format", run->config.outputs[i].format->name);
+        es_json_text(json, item, "state", restored_word(run->restored[i]));
+        es_json_list(json, item, "changes");
+    }
+}
+
+static void add_outputs(struct es_json *json, const struct es_run *run)
 {
     struct es_value *list = es_json_list(json, &json->root, "outputs");
+    const struct es_set *set = &run->set;
 
+    if (set->n == 0)
+        add_restored(json, list, run);
     for (size_t i = 0; i < set->n; i++) {
         const struct es_piece *piece = &set->pieces[i];
         struct es_value *item = es_json_item(json, list);
@@ -389,7 +410,7 @@ int es_show_json(const struct es_session *session, const struct es_run *run,
         es_json_text(&json, &json.root, "app", run->config.app);
     es_json_number(&json, &json.root, "exit", exit);
     add_sources(&json, &run->config, &run->fetched);
-    add_outputs(&json, &run->set);
+    add_outputs(&json, run);
     add_files(&json, run);
     add_kept(&json, &run->set);
     add_stale(&json, run);

@@ -74,18 +74,23 @@ static const char *state_of(const struct work *work, size_t source)
 
 enum { VERSION_MAX = 512 };
 
+static size_t count_objects(const struct es_before *before)
+{
+    size_t objects = 0;
+
+    for (size_t i = 0; i < before->n; i++)
+        objects +=
+            i == 0 || !es_buf_equal(&before->records[i - 1].object, &before->records[i].object);
+    return objects;
+}
+
 /* What a source's records are of: one version, or how many objects. */
 static void format_version(const struct es_before *before, char out[VERSION_MAX])
 {
-    size_t objects = 0;
-    const struct es_record *last = NULL;
+    size_t objects = count_objects(before);
+    const struct es_record *last = before->n ? &before->records[before->n - 1] : NULL;
 
-    for (size_t i = 0; i < before->n; i++)
-        if (!last || !es_buf_equal(&last->object, &before->records[i].object)) {
-            last = &before->records[i];
-            objects++;
-        }
-    if (objects == 1)
+    if (last && objects == 1)
         snprintf(out, VERSION_MAX, "%.350s %.100s", es_buf_str(&last->object),
                  es_buf_str(&last->version));
     else
@@ -136,9 +141,13 @@ static void json_sources(struct es_json *json, const struct work *work)
         es_json_text(json, item, "state", state_of(work, i));
         if (!before->kept)
             continue;
-        format_version(before, text);
         json_age(json, item, before->fetched_ms);
-        es_json_text(json, item, "version", text);
+        es_json_number(json, item, "objects", (int64_t)count_objects(before));
+        es_json_number(json, item, "keys", (int64_t)before->n);
+        if (count_objects(before) == 1) {
+            format_version(before, text);
+            es_json_text(json, item, "version", text);
+        }
         es_json_bool(json, item, "stale", before->kept->stale);
         if (strcmp(work->config.sources[i].on_unavailable, "last-good") == 0)
             es_json_bool(json, item, "last_good", !is_no_last_good(work, i));

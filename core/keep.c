@@ -183,6 +183,14 @@ static int keep_text(struct es_run *run, size_t number, struct es_err *err)
     return 0;
 }
 
+static int in_state(const struct es_run *run, const struct es_run_options *options, int r,
+                    struct es_err *err)
+{
+    es_context(err, "state of %s", run->config.name);
+    es_store_locate(&run->config, options->root, err);
+    return r;
+}
+
 static bool seals(const struct es_run *run, const struct es_manifest *m)
 {
     return es_config_seals(&run->config) && es_manifest_has_run_half(m);
@@ -330,8 +338,9 @@ static int commit(struct es_run *run, const struct es_run_options *options, stru
     }
     if (r >= 0)
         r = es_store_begin(store, err);
-    if (r == 0)
-        r = seal(run, m, texts, options->deadline, err);
+    if (r < 0)
+        return in_state(run, options, r, err);
+    r = seal(run, m, texts, options->deadline, err);
     if (r < 0) {
         es_context(err, "state of %s", run->config.name);
         return r;
@@ -340,12 +349,13 @@ static int commit(struct es_run *run, const struct es_run_options *options, stru
     if (r < 0)
         return r;
     r = stage(run, m, texts, err);
-    if (r < 0) {
-        es_context(err, "state of %s", run->config.name);
-        return r;
-    }
+    if (r < 0)
+        return in_state(run, options, r, err);
     r = es_mirrored_settle(&run->config, options->root, m, err);
-    return r < 0 ? r : es_store_commit(store, m, back, err);
+    if (r < 0)
+        return r;
+    r = es_store_commit(store, m, back, err);
+    return r < 0 ? in_state(run, options, r, err) : 0;
 }
 
 /* Staged files that no committed manifest names are nobody's. Those of one that `current` names are
@@ -384,14 +394,15 @@ static int publish(struct es_run *run, const struct es_run_options *options,
 }
 
 /* With --release, and nothing to commit. */
-static int end_hold(struct es_run *run, struct es_err *err)
+static int end_hold(struct es_run *run, const struct es_run_options *options, struct es_err *err)
 {
     struct es_store *store = &run->memory.store;
     int r = store->held ? es_store_point(store, store->current, store->previous, false, err) : 0;
 
-    if (r == 0)
-        es_store_touch(store); /* a pointer keeps its time, and this run is a success */
-    return r;
+    if (r < 0)
+        return in_state(run, options, r, err);
+    es_store_touch(store); /* a pointer keeps its time, and this run is a success */
+    return 0;
 }
 
 int es_keep(struct es_run *run, const struct es_run_options *options, const struct es_buf *texts,
@@ -409,7 +420,7 @@ int es_keep(struct es_run *run, const struct es_run_options *options, const stru
     if (r == 0 && unchanged(run, &m, texts)) {
         touch(run);
         r = publish(run, options, report, err);
-        return r == 0 ? end_hold(run, err) : r;
+        return r == 0 ? end_hold(run, options, err) : r;
     }
     if (r == 0)
         r = commit(run, options, &m, texts, err);

@@ -106,8 +106,11 @@ static int bring_back(struct es_run *run, const struct es_run_options *options, 
                       struct es_report *report, struct es_err *err)
 {
     int64_t deadline = options->deadline - es_clock_left(options->deadline) / 2;
+    int r = es_sealed_restore(&run->memory.store, &run->config, id, deadline, report, err);
 
-    return es_sealed_restore(&run->memory.store, &run->config, id, deadline, report, err);
+    if (r < 0)
+        es_store_locate(&run->config, options->root, err);
+    return r;
 }
 
 /* The previous set becomes the present one, and is held. What it mirrored was replaced in place and
@@ -137,6 +140,8 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
     memcpy(current, run->memory.store.current, sizeof current);
     memcpy(previous, run->memory.store.previous, sizeof previous);
     r = es_store_point(&run->memory.store, previous, current, true, err);
+    if (r < 0)
+        es_store_locate(&run->config, options->root, err);
     es_store_done(&run->memory.store);
     run->memory.store = (struct es_store)ES_STORE_INIT;
     if (r == 0)

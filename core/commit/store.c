@@ -99,10 +99,12 @@ static int read_file(int dir, const char *path, struct es_buf *ret, int64_t *ret
     struct stat st;
     int r;
 
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fd < 0 && errno != ELOOP && errno != ENXIO)
         return broken(path, err);
-    if (!S_ISREG(st.st_mode))
-        return es_fail(err, ES_OUTPUT, EINVAL, "state: %s is no regular file", path);
+    if (fd >= 0 && fstat(fd, &st) < 0)
+        return broken(path, err);
+    if (fd < 0 || !S_ISREG(st.st_mode))
+        return es_fail(err, ES_OUTPUT, EINVAL, "state: %s is no regular file; remove it", path);
     r = es_buf_read_fd(ret, fd, MAX_STORED + ES_SUM);
     if (r == -ENOMEM)
         return es_nomem(err);
@@ -415,6 +417,18 @@ void es_store_leave_disk(struct es_store *store, const struct es_config *config)
     store->halves[ES_HALF_DISK] = (struct es_place){.dir = -1};
 }
 
+void es_store_locate(const struct es_config *config, const char *root, struct es_err *err)
+{
+    char advice[ES_ERR_MAX];
+
+    if (err->class != ES_OUTPUT)
+        return;
+    root = root ? root : "";
+    snprintf(advice, sizeof advice, "the state is in %s%s/%s and %s%s/%s", root,
+             half_paths[ES_HALF_DISK], config->name, root, half_paths[ES_HALF_RUN], config->name);
+    es_advise(err, advice);
+}
+
 int es_store_open(const struct es_config *config, const char *root, bool make, bool disk,
                   struct es_store *ret, struct es_report *report, struct es_err *err)
 {
@@ -430,6 +444,8 @@ int es_store_open(const struct es_config *config, const char *root, bool make, b
         if (!disk && has_left_disk(&store))
             es_store_leave_disk(&store, config);
         r = load(&store, config, report, err);
+        if (r < 0)
+            es_store_locate(config, root, err);
     }
     if (r < 0)
         return r;

@@ -67,6 +67,9 @@ int es_store_open(const struct es_config *config, const char *root, bool make, b
                   struct es_store *ret, struct es_report *report, struct es_err *err);
 void es_store_done(struct es_store *store);
 
+/* Adds to an ES_OUTPUT failure where the state lies: what has failed is named without that. */
+void es_store_locate(const struct es_config *config, const char *root, struct es_err *err);
+
 /* The name of a source's file in a generation: "source-3". */
 struct es_store_name {
     char text[32];

@@ -96,6 +96,16 @@ def test_status_as_json(plain):
     (source,) = found["sources"]
     assert source["name"] == "file" and source["state"] == "given" and not source["stale"]
     assert 0 <= source["age"] < 60 and "source.env" in source["version"]
+    assert source["objects"] == 1 and source["keys"] == 1
+
+
+def test_a_source_of_several_objects_has_no_one_version(plain):
+    plain.write("many/b.env", "B=2\n")
+    folder = plain.write("many/a.env", "A=2\n").parent
+    plain.source(path=folder, name="many")
+    plain.ok()
+    source = json.loads(plain.run("status", "--root", plain.root, "--json").out)["sources"][1]
+    assert source["objects"] == 2 and source["keys"] == 2 and "version" not in source
 
 
 def test_an_unchanged_run_is_a_success_that_status_knows_and_writes_no_byte(plain):
@@ -129,6 +139,8 @@ def test_rollback_puts_the_earlier_set_back_and_holds_it_until_the_release(plain
         path.unlink()
     held = plain.ok("--json")
     assert json.loads(held.out)["result"] == "held" and "held" in held.err
+    assert [(o["path"], o["state"]) for o in json.loads(held.out)["outputs"]] == [
+        ("/etc/foo/environment", "restored"), ("/run/foo/all.json", "unchanged")]  # fmt: skip
     assert len(json.loads(held.out)["warnings"]) == 1
     assert plain.place.read_text() == "A=1\n"
     assert "HELD" in plain.run("status", "--root", plain.root).out
@@ -284,6 +296,7 @@ def test_a_fresh_set_is_published_without_fetching_and_fresh_fetches(plain):
     plain.place.unlink()
     result = plain.ok("--json")
     assert json.loads(result.out)["result"] == "fresh"
+    assert [output["state"] for output in json.loads(result.out)["outputs"]] == ["restored"]
     assert plain.place.read_text() == "A=1\n"
     assert plain.sync("--fresh").rc == 66
     changed(plain)
@@ -658,6 +671,7 @@ def test_a_held_set_that_is_lost_is_66_until_the_release(plain, lost):
     assert rollback(plain).rc == 0 and other.read_text() == "A=1\n"
     plain.reboot() if lost == "reboot" else shutil.rmtree(plain.root / "run/envsync")
     plain.fails(66, "--release")
+    assert "is held since a rollback" in plain.ok("--dry-run").err
     plain.ok("--release")
     assert other.read_text() == "A=2\n" and plain.place.read_text() == "A=2\n"
 
@@ -670,6 +684,19 @@ def test_a_broken_state_is_told_and_the_run_goes_on(plain, text):
     assert "cannot be read" in plain.ok().err
     assert plain.state() == before
     assert plain.ok().err == ""
+
+
+@pytest.mark.parametrize("name", ["current", "manifest", "output-0"])
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
+def test_what_is_no_file_in_the_state_is_73_and_told_with_its_place(plain, name, kind):
+    plain.ok()
+    state = plain.root / "var/lib/envsync/foo"
+    path = state / name if name == "current" else plain.stored()[name]
+    path.unlink()
+    os.mkfifo(path) if kind == "fifo" else path.mkdir() if kind == "folder" else path.symlink_to("/etc/passwd")
+    before = plain.state()
+    plain.fails(73, f"{name} is no regular file; remove it", str(state))
+    assert plain.state() == before
 
 
 def flip(path):

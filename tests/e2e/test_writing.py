@@ -304,6 +304,16 @@ def test_a_full_disk_for_the_second_output_leaves_the_first_as_it_was(as_root, p
     assert done.stdout == "environment\nOLD=1\n", done
 
 
+def test_a_state_on_a_full_disk_is_73_and_says_where_it_is(as_root, plain):
+    plain.write("source.env", "A=" + "x" * 100_000 + "\n")
+    mount = """mkdir -p "$root/var/lib" "$root/etc/foo"; echo OLD=1 >"$root/etc/foo/environment"
+        mount -t tmpfs -o size=64k,mode=755 none "$root/var/lib" """
+    done = disk(plain, mount, LOOK)
+    assert done.returncode == 73 and "No space left" in done.stderr, done
+    assert f"the state is in {plain.root}/var/lib/envsync/foo and " in done.stderr
+    assert done.stdout == "environment\nOLD=1\n", done
+
+
 def test_a_read_only_etc_is_73_and_names_the_output(as_root, plain):
     mount = """mkdir -p "$root/etc"; mount -t tmpfs -o mode=755 none "$root/etc"; mkdir "$root/etc/foo"
         echo OLD=1 >"$root/etc/foo/environment"; mount -o remount,ro "$root/etc" """
