@@ -546,12 +546,32 @@ static void nobody_goes_back_to_a_damaged_set(void **state)
     assert_int_equal(es_store_can_go_back(&f.store, &f.err), 1);
 }
 
+static void a_set_may_leave_the_way_back_as_it_is_or_cut_it(void **state)
+{
+    static const enum es_way_back ways[] = {ES_BACK_TO_PREVIOUS, ES_BACK_NOWHERE};
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    char first[ES_SET_ID + 1];
+
+    commit(&f, "one", true);
+    strcpy(first, f.store.current);
+    commit(&f, "two", true);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
+
+        begin(&f, "two", true);
+        fill(&f, &m, true);
+        assert_int_equal(es_store_commit(&f.store, &m, ways[i], &f.err), 0);
+        reopen(&f);
+        assert_string_equal(f.store.previous, i == 0 ? first : "");
+    }
+}
+
 static void a_pointer_that_is_no_file_is_an_error(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
 
     assert_int_equal(symlink("/etc/passwd", in(*state, DISK "/current")), 0);
-    assert_int_equal(try_open(&f, true, true), -ELOOP);
+    assert_int_equal(try_open(&f, true, true), -EINVAL);
     assert_int_equal(f.err.class, ES_OUTPUT);
     assert_int_equal(unlink(in(*state, DISK "/current")), 0);
     assert_int_equal(mkfifo(in(*state, DISK "/current"), 0600), 0);
@@ -700,6 +720,7 @@ int main(void)
         test_in_dir(a_file_of_another_set_or_name_is_damage),
         test_in_dir(a_damaged_set_that_is_held_stays_held),
         test_in_dir(nobody_goes_back_to_a_damaged_set),
+        test_in_dir(a_set_may_leave_the_way_back_as_it_is_or_cut_it),
         test_in_dir(a_pointer_that_is_no_file_is_an_error),
         test_in_dir(the_state_of_another_configuration_is_refused),
         test_in_dir(a_set_of_another_machine_is_not_built_upon),
