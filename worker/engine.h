@@ -20,7 +20,7 @@ enum {
     STALL_RATE = 64,           /* bytes per second */
     FIRST_CONNECTIONS = 4,     /* to a host of which nothing is known yet */
     MIN_CONNECTIONS = 4,
-    MAX_CONNECTIONS = 64,
+    MAX_CONNECTIONS = 96,
     AHEAD_MS = 3000, /* a connection that was opened ahead waits so long for its request */
 };
 

@@ -5,7 +5,7 @@
  *     every new connection costs some time of this machine (and the other one) beyond its round
  *     trips, which all make together. Of all k the cheapest is taken. So 20 objects over a link of
  *     1 ms go over a few connections, over 20 ms all at once, and 2,000 with 20 ms of service over
- *     64. Times are measured as they come, a round trip with the first connection; and an answer
+ *     96. Times are measured as they come, a round trip with the first connection; and an answer
  *     that has not come yet, in the handshake too, has taken so long already.
  *
  * Handles are kept with all options set that the line's requests have in common. */
