@@ -227,15 +227,14 @@ def test_a_signal_that_was_ignored_stays_ignored(waiting):
 
 def traced(host, tmp_path, *args):
     """strace of a whole run: the lines of the worker, from its exec on."""
-    log = tmp_path / "trace"
     program = host.envsync.command
-    host.envsync.command = ["strace", "-f", "-y", "-s", "200", "-o", str(log), *program]
+    # A log for each process: no line is cut by another's.
+    host.envsync.command = ["strace", "-ff", "-y", "-s", "200", "-o", str(tmp_path / "trace"), *program]
     result = host.sync(*args)
     host.envsync.command = program
-    lines = log.read_text().splitlines()
-    at = next(i for i, line in enumerate(lines) if "execveat(" in line)
-    pid = lines[at].split()[0]
-    return result, [line for line in lines[at:] if line.split()[0] == pid]
+    texts = [log.read_text() for log in tmp_path.glob("trace.*")]
+    lines = next(text for text in texts if "execveat(" in text).splitlines()
+    return result, lines[next(i for i, line in enumerate(lines) if "execveat(" in line):]
 
 
 def children_of(pid):

@@ -111,17 +111,21 @@ def test_it_can_write_to_the_pipe_of_its_records_and_to_nothing_else(rogue, host
 # ---- its start ----
 
 
-def worker_calls(host, tmp_path, env=None):
-    """The system calls of the worker from its exec on, as strace tells them."""
-    log = tmp_path / "trace"
-    command = ["strace", "-f", "-y", "-o", str(log), *host.envsync.command]
+def workers(host, tmp_path, *options, env=None):
+    """The system calls of each worker of a run, from its exec on, as strace tells them. Each process has a
+    log of its own, so no line is cut by another's."""
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    command = ["strace", "-ff", "-y", *options, "-o", str(folder / "trace"), *host.envsync.command]
     host.envsync.command, plain = command, host.envsync.command
     host.ok(env=env)
     host.envsync.command = plain
-    lines = log.read_text().splitlines()
-    at = next(i for i, line in enumerate(lines) if "execveat(" in line)
-    pid = lines[at].split()[0]
-    return [line for line in lines[at:] if line.split()[0] == pid]
+    found = []
+    for log in sorted(folder.iterdir(), key=lambda path: int(path.suffix[1:])):
+        lines = log.read_text().splitlines()
+        if (begin := at(lines, r"execveat\(")) is not None:
+            found.append(lines[begin:])
+    return found
 
 
 def at(lines, pattern):
@@ -133,7 +137,7 @@ def test_it_closes_its_sandbox_before_it_reads_a_source_or_opens_a_socket(landlo
     host.source("A=1\n")
     host.source(type="ssm", path="/foo/prod/")
     host.output()
-    lines = worker_calls(host, tmp_path, gateway.environment())
+    (lines,) = workers(host, tmp_path, env=gateway.environment())
     order = [at(lines, pattern) for pattern in (
         r"prctl\(PR_SET_PDEATHSIG, SIGKILL\)", r"prctl\(PR_SET_DUMPABLE, ", r"getppid\(\)",
         r"recvmsg\(\d+<", r"landlock_create_ruleset\(", r"RLIMIT_FSIZE, \{rlim_cur=0, rlim_max=0",
@@ -417,18 +421,11 @@ def test_a_worker_without_network_or_sources_parses_it(host, tmp_path):
     """The text goes through a socket, never by argument, environment or file."""
     host.source(f"J='{JSON}'\n")
     host.output("json", types={"J": "json"})
-    log = tmp_path / "trace"
-    host.envsync.command = ["strace", "-f", "-y", "-s", "9999", "-o", str(log), *host.envsync.command]
-    host.ok()
-    lines = log.read_text().splitlines()
-    starts = [line.split()[0] for line in lines if "execveat(" in line]
-    assert len(starts) == 2
-    parser = [line for line in lines if line.split()[0] == starts[1]]
-    parser = parser[at(parser, r"execveat\("):]
+    fetching, parser = workers(host, tmp_path, "-s", "9999")
     assert at(parser, r"setresuid\(|getppid") and not [line for line in parser if "socket(" in line]
     taken, closed = at(parser, r"recvmsg\(\d+<.*CANARY"), at(parser, r"landlock_restrict_self\(.*= 0")
     assert taken < closed < at(parser, r"write\(\d+<pipe:.*CANARY")
-    assert "CANARY" not in "".join(line for line in lines if "execve" in line)
+    assert "CANARY" not in "".join(line for line in fetching + parser if "execve" in line)
 
 
 def test_values_of_a_source_that_is_away_are_parsed_too(gateway, host):

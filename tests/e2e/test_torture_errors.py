@@ -100,8 +100,9 @@ def test_what_cannot_be_read_in_this_moment_counts_neither_as_damaged_nor_as_gon
 def test_privileges_that_cannot_be_dropped_end_the_run(plain):
     calls = plain.calls(plain.fresh("old"))
     for name in DROPPING:
-        for task in 1, 2:
-            call = next(c for c in calls if c.name == name and c.task == task)
+        first = {c.task: c for c in reversed(calls) if c.name == name}
+        assert len(first) >= 2, (name, first)
+        for call in first.values():
             assert fail(plain, "update", calls, call, "EINTR") not in (0, None), call
 
 
