@@ -154,8 +154,9 @@ static int build(struct es_session *session, struct environment *ret, struct es_
         es_session_on_phase(session, ES_PHASE_FETCH, config.n_sources);
     if (r == 0)
         r = es_fetch_all(&plan, &fetched, &session->report, err);
-    if (r == 0)
-        r = es_tree_build(&config, &fetched, &tree, err);
+    if (r != 0)
+        return r;
+    r = es_tree_build(&config, &fetched, &tree, err);
     if (r == 0)
         r = es_texts_read(&tree, err);
     if (r < 0)
