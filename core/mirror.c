@@ -35,6 +35,14 @@ static void stream_done(struct es_stream *s)
     *s = (struct es_stream){.temp = ES_TEMP_INIT, .old = -1};
 }
 
+/* Before the run ends: what cannot be removed is left to the next one. */
+static void drop_stream(struct es_mirror *m, struct es_stream *s)
+{
+    if (!es_temp_remove(&s->temp))
+        m->left = true;
+    stream_done(s);
+}
+
 static struct es_stream *find(struct es_mirror *m, uint32_t source, uint32_t id)
 {
     for (size_t i = 0; i < m->n_streams; i++)
@@ -328,7 +336,7 @@ int es_mirror_end(struct es_mirror *m, uint32_t source, uint32_t id, struct es_e
         r = es_nomem(err);
     file->object = s->object;
     s->object = (struct es_kept_object){0};
-    stream_done(s);
+    drop_stream(m, s);
     return r;
 }
 
@@ -336,9 +344,11 @@ static void abandon(struct es_mirror *m, const struct es_kept_file *file)
 {
     struct es_err ignored;
 
-    if (file->temp.len > 0 &&
-        es_mirrored_go(way_of(m), file->source, true, es_buf_str(&file->path), &ignored) == 0)
-        unlinkat(m->way.place.dir, es_buf_str(&file->temp), 0);
+    if (file->temp.len == 0)
+        return;
+    if (es_mirrored_go(way_of(m), file->source, true, es_buf_str(&file->path), &ignored) != 0 ||
+        (unlinkat(m->way.place.dir, es_buf_str(&file->temp), 0) < 0 && errno != ENOENT))
+        m->left = true;
 }
 
 static void file_done(struct es_mirror *m, struct es_kept_file *file)
@@ -381,7 +391,7 @@ int es_mirror_drop(struct es_mirror *m, uint32_t source, uint32_t id, struct es_
 
     if (!s)
         return drop_whole(m, source, id) ? 0 : bad_frame(err);
-    stream_done(s);
+    drop_stream(m, s);
     return 0;
 }
 
@@ -414,7 +424,7 @@ void es_mirror_forget(struct es_mirror *m, uint32_t source)
 
     for (size_t i = 0; i < m->n_streams; i++)
         if (m->streams[i].path && m->streams[i].source == source)
-            stream_done(&m->streams[i]);
+            drop_stream(m, &m->streams[i]);
     for (size_t i = 0; i < m->n_files; i++) {
         if (m->files[i].source == source)
             file_done(m, &m->files[i]);

@@ -33,6 +33,7 @@ struct es_mirror {
     const char *root;
     const int *lock;            /* is marked before the first file is staged; or NULL */
     bool staged;                /* a file was */
+    bool left;                  /* and could not be removed when it was not wanted any more */
     bool look;                  /* a dry run: compare only */
     struct es_mirrored_way way; /* to the last file */
     struct es_stream *streams;

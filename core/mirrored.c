@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,10 +61,9 @@ static bool same_directory(const char *a, const char *b)
 
 void es_mirrored_way_done(struct es_mirrored_way *way)
 {
-    if (way->path)
+    if (way->path[0])
         es_place_done(&way->place);
-    free(way->path);
-    way->path = NULL;
+    way->path[0] = '\0';
     way->place.dir = -1;
 }
 
@@ -73,23 +71,19 @@ int es_mirrored_go(struct es_mirrored_way *way, uint32_t source, bool dry, const
                    struct es_err *err)
 {
     const char *base = path + length_of_directory(path) + 1;
-    ES_CLEANUP(es_freep) char *copy = NULL;
     int r;
 
-    if (way->path && way->source == source && way->dry == dry && same_directory(way->path, path) &&
-        strlen(base) < sizeof way->place.base) {
+    if (way->path[0] && way->source == source && way->dry == dry &&
+        same_directory(way->path, path) && strlen(base) < sizeof way->place.base) {
         snprintf(way->place.base, sizeof way->place.base, "%s", base);
         return 0;
     }
     es_mirrored_way_done(way);
-    copy = strdup(path);
-    if (!copy)
-        return es_nomem(err);
     r = es_mirrored_walk(way->config, way->root, source, dry, path, &way->place, err);
     if (r != 0)
         return r;
-    way->path = copy;
-    copy = NULL;
+    /* The walk has refused what is longer. */
+    snprintf(way->path, sizeof way->path, "%s", path);
     way->source = source;
     way->dry = dry;
     return 0;
@@ -286,7 +280,7 @@ static int publish_one(struct es_mirrored_way *way, const struct es_manifest *se
     /* Only what the configuration still names. */
     if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
         return 0;
-    if (way->path && !same_directory(way->path, path))
+    if (way->path[0] && !same_directory(way->path, path))
         r = leave(way, publishing, err);
     if (r == 0)
         r = es_mirrored_go(way, number, false, path, err);

@@ -18,7 +18,7 @@ struct es_mirrored_way {
     const struct es_config *config;
     const char *root;
     struct es_place place; /* of the last file */
-    char *path;            /* of the last file, or NULL */
+    char path[PATH_MAX];   /* of the last file, or "": publishing must not need memory */
     uint32_t source;
     bool dry;
 };

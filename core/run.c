@@ -395,7 +395,7 @@ static int go(struct es_run *run, const struct es_run_options *options, struct e
     if (r == 0 && !options->dry)
         r = es_keep(run, options, texts, report, err);
     es_keep_done(texts, run->config.n_sources);
-    if (r == 0 && run->fetched.mirror.staged)
+    if (r == 0 && run->fetched.mirror.staged && !run->fetched.mirror.left)
         es_lock_set_clean(run->lock);
     return r;
 }

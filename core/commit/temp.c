@@ -260,6 +260,15 @@ void es_temp_keep(struct es_temp *temp)
     temp->name[0] = '\0';
 }
 
+bool es_temp_remove(struct es_temp *temp)
+{
+    bool gone = temp->name[0] == '\0' || unlinkat(temp->dir, temp->name, 0) == 0 || errno == ENOENT;
+
+    temp->name[0] = '\0';
+    es_temp_done(temp);
+    return gone;
+}
+
 void es_temp_done(struct es_temp *temp)
 {
     es_close(&temp->fd);

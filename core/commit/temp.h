@@ -42,8 +42,9 @@ int es_temp_seal(struct es_temp *temp, mode_t mode, const char *path, struct es_
 int es_temp_close(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err);
 /* Renames; the directory is the caller's to sync. The temp is done. */
 int es_temp_rename(struct es_temp *temp, const char *path, struct es_err *err);
-void es_temp_keep(struct es_temp *temp); /* forgets it without removing: a manifest names it */
-void es_temp_done(struct es_temp *temp);
+void es_temp_keep(struct es_temp *temp);   /* forgets it without removing: a manifest names it */
+bool es_temp_remove(struct es_temp *temp); /* false: it is left, for a sweep */
+void es_temp_done(struct es_temp *temp);   /* the same, for whom that makes no difference */
 
 /* Removes leftovers of earlier runs for this target, except `keep` (or NULL). */
 void es_temp_sweep(const struct es_place *place, const char *keep);

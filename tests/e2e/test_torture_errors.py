@@ -97,6 +97,15 @@ def test_what_cannot_be_read_in_this_moment_counts_neither_as_damaged_nor_as_gon
         assert fail(mirroring, phase, calls, call, "EMFILE") in (70, 73, 0 if call.text == "gone.pem" else 70), call
 
 
+def test_a_staged_file_that_could_not_be_removed_is_swept_by_the_next_run(mirroring):
+    start, arguments, _ = PHASES["release"]  # after which all files come again, and some are the same
+    calls = mirroring.calls(mirroring.fresh(start), *arguments)
+    hit = [call for call in calls if call.name == "unlinkat" and re.search(TEMP, call.text)]
+    assert hit
+    for call in hit:
+        assert fail(mirroring, "release", calls, call, "EIO") == 0, call
+
+
 def test_privileges_that_cannot_be_dropped_end_the_run(plain):
     calls = plain.calls(plain.fresh("old"))
     for name in DROPPING:
