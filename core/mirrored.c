@@ -236,12 +236,16 @@ static int prune(const struct es_place *place, const struct es_kept_file *file,
 
 /* What is gone from one bucket says nothing of another, and where prune has come since, what the
  * source has now must be seen first: the commit then names what is gone. */
-static bool may_prune(const struct es_source *source, const struct es_kept_source *kept)
+static int may_prune(const struct es_source *source, const struct es_kept_source *kept,
+                     struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf configured = {0};
 
-    return source->mirror.prune && es_put_value(&configured, &source->where) == 0 &&
-           es_buf_equal(&configured, &kept->configured);
+    if (!source->mirror.prune)
+        return 0;
+    if (es_put_value(&configured, &source->where) < 0)
+        return es_nomem(err);
+    return es_buf_equal(&configured, &kept->configured);
 }
 
 static const struct es_source *mirror_source(const struct es_config *config,
@@ -278,8 +282,14 @@ static int publish_one(struct es_mirrored_way *way, const struct es_manifest *se
     int r = 0;
 
     /* Only what the configuration still names. */
-    if (!source || (file->gone && !may_prune(source, &set->sources[file->source])))
+    if (!source)
         return 0;
+    if (file->gone) {
+        r = may_prune(source, &set->sources[file->source], err);
+        if (r <= 0)
+            return r;
+        r = 0;
+    }
     if (way->path[0] && !same_directory(way->path, path))
         r = leave(way, publishing, err);
     if (r == 0)
