@@ -101,6 +101,7 @@ def test_the_metadata_service_is_asked_while_connections_are_made(run, lock_step
     assert counted["requests"] == 21
 
 
+@pytest.mark.bare
 def test_an_unchanged_run_asks_for_no_object_and_writes_nothing(run, plain, envsync, scratch):
     run(plain, S3, PATH, tls=False)
     log = scratch.path("strace")
