@@ -327,12 +327,6 @@ int es_mirrored_publish(const struct es_config *config, const char *root,
 /* One directory and what lies below it. Not below one of the app's: envsync never writes there. */
 static void sweep(int parent, const char *name, const char *tag, unsigned depth);
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 static void sweep_entry(int dir, const struct stat *st, const struct dirent *entry, const char *tag,
                         unsigned depth)
 {
@@ -355,7 +349,7 @@ static void sweep_entry(int dir, const struct stat *st, const struct dirent *ent
 static void sweep(int parent, const char *name, const char *tag, unsigned depth)
 {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ES_CLEANUP(es_dir_close) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
     struct stat st;
 

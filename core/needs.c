@@ -151,15 +151,9 @@ static void paths_done(struct paths *paths)
     free(paths->items);
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 static int list_directory(const char *path, struct paths *ret, struct es_err *err)
 {
-    ES_CLEANUP(close_dir) DIR *dir = NULL;
+    ES_CLEANUP(es_dir_close) DIR *dir = NULL;
     int fd = es_open_directory(path, err);
     const struct dirent *entry;
 

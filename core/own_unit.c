@@ -5,6 +5,7 @@
 
 #include "child.h"
 #include "clock.h"
+#include "walk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -69,18 +70,12 @@ static int read_cgroups(struct es_buf *ret)
     return fd < 0 ? 0 : es_buf_read_fd(ret, fd, MAX_CGROUPS);
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 /* Within a cgroup namespace of the unit's own (ProtectControlGroups=private) its cgroup is "/". But
  * systemd links "invocation:UNIT" to the number of each start, for the journal. */
 static void find_invocation(const char *invocation, struct es_own_unit *own)
 {
     static const char place[] = "/run/systemd/units", mark[] = "invocation:";
-    ES_CLEANUP(close_dir) DIR *dir = opendir(place);
+    ES_CLEANUP(es_dir_close) DIR *dir = opendir(place);
     const struct dirent *entry;
 
     while (dir && (entry = readdir(dir))) {

@@ -477,3 +477,9 @@ int es_open_directory(const char *path, struct es_err *err)
 {
     return open_last(path, O_RDONLY | O_DIRECTORY, err);
 }
+
+void es_dir_close(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}

@@ -12,6 +12,7 @@
 #include "envsync/buf.h"
 #include "envsync/err.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -63,5 +64,7 @@ int es_open_source(const char *path, struct es_err *err);
 
 /* Opens a directory for listing by the same rules. */
 int es_open_directory(const char *path, struct es_err *err);
+
+void es_dir_close(DIR **dir); /* for ES_CLEANUP; NULL is none */
 
 #endif

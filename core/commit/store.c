@@ -562,18 +562,12 @@ int es_store_read_note(const struct es_store *store, const char *id, const char 
                : r;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 /* All files of the set, in one go, and then their names. */
 static int sync_set(const struct es_store *store, enum es_half half, const char *id,
                     struct es_err *err)
 {
     int fd = open_set(store, half, id, err);
-    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ES_CLEANUP(es_dir_close) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
 
     if (fd < 0)

@@ -9,17 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 /* Removes the files of a directory, one level deep: sets have no more. */
 static void remove_set(int parent, const char *id)
 {
     int fd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ES_CLEANUP(es_dir_close) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
 
     if (!dir) {
@@ -45,7 +39,7 @@ bool es_store_abandon(struct es_store *store)
 static void sweep_half(int half, const char *current, const char *previous)
 {
     int fd = openat(half, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ES_CLEANUP(es_dir_close) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
 
     if (!dir) {

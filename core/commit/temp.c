@@ -86,17 +86,11 @@ static bool is_temp_of(const char *name, const char *base)
     return strlen(name) == len + TEMP_RANDOM && strncmp(name, mark, len) == 0;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 /* Only regular files; a failure here is no failure. */
 void es_temp_sweep(const struct es_place *place, const char *keep)
 {
     int fd = openat(place->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ES_CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ES_CLEANUP(es_dir_close) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
 
     if (!dir) {

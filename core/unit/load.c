@@ -119,12 +119,6 @@ static void dropins_done(struct dropins *dropins)
     free(dropins->items);
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 static bool is_dropin(const char *name)
 {
     size_t len = strlen(name);
@@ -164,7 +158,7 @@ static int add_dropin(struct dropins *dropins, const char *dir, const char *name
 
 static int list_dropins(struct dropins *dropins, const char *path, struct es_err *err)
 {
-    ES_CLEANUP(close_dir) DIR *dir = NULL;
+    ES_CLEANUP(es_dir_close) DIR *dir = NULL;
     const struct dirent *entry;
     int fd = es_open_directory(path, err), r = 0;
 
