@@ -1,6 +1,6 @@
 /* What the rooms of the AWS client share: client.c (calls), shared.c (what all sources of a worker
- * have in common), credentials.c (keys, their refresh and who waits for them), imds.c, process.c
- * and its helper.c, sts.c, region.c. Providers include client.h and not this. */
+ * have in common), credentials.c (keys, their refresh and who waits for them) with links.c, imds.c,
+ * process.c and its helper.c, sts.c, region.c. Providers include client.h and not this. */
 #ifndef ENVSYNC_AWS_INNER_H
 #define ENVSYNC_AWS_INNER_H
 
