@@ -1,5 +1,5 @@
-/* Between client.c (what a source sees, and when a call may go) and call.c (one call with all its
- * tries). */
+/* Between client.c (what a source sees, and when a call may go), call.c (one call with all its
+ * tries), send.c (one try on its way out) and words.c (what is said of it). */
 #ifndef ENVSYNC_AWS_CALL_H
 #define ENVSYNC_AWS_CALL_H
 
@@ -48,13 +48,19 @@ struct call {
 int call_new(struct es_aws *aws, const struct es_aws_call *is, struct call **ret,
              struct es_err *err);
 void call_free(struct call *call);
-/* Says to the engine that n requests like this will follow, soon or perhaps; 0: none any more. */
-void call_announce(struct es_aws *aws, const char *method, const char *bucket, size_t body_len,
-                   size_t n, bool soon);
-/* Signs and sends. The keys are there. Failures end the call. */
+/* A try. The keys are there. Failures end the call. */
 void call_go(struct call *call);
 void call_end(struct call *call, int r, const struct es_err *err,
               const struct es_http_answer *answer);
+
+/* send.c: signs and sends; on_done gets the call. */
+typedef void call_done_fn(void *data, const struct es_http_answer *answer);
+int call_send(struct call *call, call_done_fn *on_done, struct es_err *err);
+/* The same for a HEAD of the call's bucket, which tells where that is. */
+int call_send_head(struct call *call, call_done_fn *on_done, struct es_err *err);
+/* Says to the engine that n requests like this will follow, soon or perhaps; 0: none any more. */
+void call_announce(struct es_aws *aws, const char *method, const char *bucket, size_t body_len,
+                   size_t n, bool soon);
 
 /* words.c: what one try has come to; the error that an answer is; the one that time is. */
 void call_describe(const struct call *call, const struct es_http_answer *answer,
