@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from test_state import open_to_all
+from keeping import open_to_all
 
 
 @pytest.fixture
