@@ -1,11 +1,9 @@
 """[last_good] at_rest = "encrypted": what lies below /run comes back after a reboot, and nothing on
-the disk can be read without the keys of the host. With the real systemd-creds, whose host key lies
-in a folder of the test's own, and an SSM source that is up or down."""
+the disk can be read without the keys of the host."""
 import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -13,107 +11,11 @@ from pathlib import Path
 import pytest
 
 from boot import Machine
-from conftest import BUILDDIR, ORDINARY, STATE, resum
+from conftest import ORDINARY
+from sealing import CANARY, CREDS
 
-pytest_plugins = ("aws",)
+pytest_plugins = ("aws", "sealing")
 pytestmark = pytest.mark.usefixtures("as_root")
-
-CREDS = "/usr/bin/systemd-creds"
-CANARY = "CANARY-5e41ed"
-
-# The machine with a /var/lib/systemd and, where it is named, a systemd-creds of the test's own.
-# Below it no other program is found: envsync has to do without PATH.
-ENTER = """keys=$1 creds=$2; shift 2
-mount -t tmpfs -o mode=755 none /run; mount -t tmpfs -o mode=755 none /var/lib
-mkdir /var/lib/systemd; mount --bind "$keys" /var/lib/systemd
-case $creds in
-'') ;;
-absent) exec unshare --mount sh -euc 'mount -t tmpfs none /usr/bin; exec "$@"' sh "$@" ;;
-*) mount --bind "$creds" /usr/bin/systemd-creds ;;
-esac
-exec "$@"
-"""
-
-
-@pytest.fixture(scope="session")
-def disk():
-    """A folder that is surely no tmpfs, where systemd-creds would not put a key."""
-    with tempfile.TemporaryDirectory(dir=BUILDDIR) as folder:
-        yield Path(folder)
-
-
-class Sealing:
-    """A host whose only output is below /run, fed by SSM."""
-
-    def __init__(self, host, gateway, disk):
-        self.host, self.gateway = host, gateway
-        self.root, self.top = host.root, host.top
-        self.keys = Path(tempfile.mkdtemp(dir=disk))
-        self.creds = ""
-        self.command = host.envsync.command
-        self.place = host.output("json", "/run/foo/config.json")
-        self.top |= {"deadline": "20s", "last_good": {"at_rest": "encrypted"}}
-        host.source(type="ssm", name="params", path="/foo/", on_unavailable="last-good")
-        self.give(a=f"{CANARY}-1")
-        self.up()
-
-    def give(self, **values):
-        self.gateway.fixtures(parameters={f"/foo/{name}": value for name, value in values.items()})
-
-    def up(self):
-        self.env = self.gateway.environment()
-
-    def down(self):
-        self.env = self.gateway.environment(AWS_ENDPOINT_URL="http://127.0.0.1:1")
-
-    def run(self, *args, before=()):
-        self.host.envsync.command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc",
-                                     ENTER, "sh", str(self.keys), self.creds, *before, *self.command]  # fmt: skip
-        deadline = ("--deadline", "1s") if args[0] in ("sync", "rollback") and self.env["AWS_ENDPOINT_URL"].endswith(":1") else ()
-        result = self.host.run(args[0], "--root", self.root, *args[1:], *deadline, env=self.env)
-        assert CANARY not in result.out + result.err
-        self.no_canary_on_disk()
-        return result
-
-    def ok(self, *args):
-        result = self.run("sync", *args)
-        assert result.rc == 0, str(result)
-        return result
-
-    def fails(self, code, *words, run=("sync",)):
-        result = self.run(*run)
-        assert result.rc == code, str(result)
-        (line,) = [line for line in result.err.splitlines() if "error: " in line]
-        for word in words:
-            assert word in line, str(result)
-        return result
-
-    def reboot(self):
-        self.host.reboot()
-
-    def value(self):
-        return json.loads(self.place.read_text())
-
-    def no_canary_on_disk(self):
-        for path in (self.root / "var").rglob("*"):
-            assert path.is_dir() or CANARY.encode() not in path.read_bytes(), path
-
-    def sealed(self):
-        return self.host.stored()["sealed"]
-
-    def wrapper(self, text):
-        """A program in the place of systemd-creds; $real is the real one."""
-        real = self.host.path("real-creds")
-        if not real.exists():
-            shutil.copy(CREDS, real)
-        self.creds = str(self.host.write("creds.sh", f"#!/bin/sh\nreal='{real}'\n{text}\n", 0o755))
-
-
-@pytest.fixture
-def sealing(host, gateway, disk):
-    if not os.path.exists(CREDS):
-        pytest.skip("systemd before 250 has no systemd-creds")
-    return Sealing(host, gateway, disk)
 
 
 def test_after_a_reboot_with_the_backend_down_the_outputs_below_run_are_back(sealing):
@@ -220,7 +122,7 @@ def test_neither_argument_nor_environment_nor_stderr_carries_a_value(sealing):
     (line,) = [line for line in trace.read_text().splitlines() if f'execve("{CREDS}"' in line]
     assert re.search(r'\["systemd-creds", "encrypt", "--with-key=auto", "--name=envsync-[0-9a-f]{16}-0-1", '
                      r'"-", "-"\], \["PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"\]', line), line  # fmt: skip
-    assert CANARY not in trace.read_text().replace(CANARY, "", 0)
+    assert CANARY not in trace.read_text()
 
 
 def test_names_that_a_sealed_set_wrote_are_no_input_after_a_reboot(sealing):
@@ -233,103 +135,6 @@ def test_names_that_a_sealed_set_wrote_are_no_input_after_a_reboot(sealing):
     for args in ["--dry-run"], []:
         sealing.ok(*args)
     assert {request["region"] for request in sealing.gateway.requests()} == {"eu-west-1"}
-
-
-# ---- what does not open counts as not there ----
-
-
-def spoil_bit(sealing):
-    path = sealing.sealed()
-    data = bytearray(path.read_bytes()[:-8])
-    data[-40] ^= 1
-    resum(path, bytes(data))
-
-
-def spoil_end(sealing):
-    path = sealing.sealed()
-    resum(path, path.read_bytes()[:-18])
-
-
-def spoil_count(sealing):
-    path = sealing.sealed()
-    data = bytearray(path.read_bytes()[:-8])
-    data[data.index(b"\n") + 1] = 0
-    resum(path, bytes(data))
-
-
-def spoil_sum(sealing):
-    path = sealing.sealed()
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def spoil_all(sealing):
-    sealing.sealed().write_bytes(b"")
-
-
-def spoil_key(sealing):
-    """Another machine, or this one with a new system."""
-    (sealing.keys / "credential.secret").unlink()
-
-
-def spoil_swap(sealing):
-    """The earlier set's copy in the place of the present one's: it opens nowhere but in its own."""
-    present = sealing.sealed()
-    (other,) = [path for path in (sealing.root / "var").rglob("sealed") if path != present]
-    resum(present, other.read_bytes()[:-8])
-
-
-def spoil_null(sealing, change=bytes):
-    """Made with no key, which systemd-creds opens where there is no TPM: anybody can make that."""
-    path = sealing.sealed()
-    command = [CREDS, "encrypt", "--with-key=tpm2-absent", f"--name=envsync-{path.parent.name}-0-1", "-", "-"]
-    text = change(subprocess.run(command, input=b"x" * 100, capture_output=True, check=True).stdout)
-    number = lambda n: n.to_bytes(4, "little")  # noqa: E731
-    resum(path, b"envsync sealed 1\n" + number(1) + number(len(text)) + text)
-
-
-def spoil_null_spaced(sealing):
-    """systemd-creds passes over white space."""
-    spoil_null(sealing, lambda text: b"\n " + text[:5] + b" \t" + text[5:])
-
-
-@pytest.mark.parametrize(
-    "spoil, why",
-    [(spoil_bit, "decrypt failed"), (spoil_end, "damaged"), (spoil_count, "damaged"), (spoil_sum, "damaged"),
-     (spoil_all, "damaged"), (spoil_key, "decrypt failed"), (spoil_swap, "decrypt failed"), (spoil_null, "no key"),
-     (spoil_null_spaced, "no key")],
-)  # fmt: skip
-def test_a_copy_that_does_not_open_is_told_and_counts_as_none(sealing, spoil, why):
-    sealing.give(a=f"{CANARY}-0")
-    sealing.ok()
-    sealing.give(a=f"{CANARY}-1")
-    sealing.ok()
-    spoil(sealing)
-    sealing.reboot()
-    sealing.down()
-    failed = sealing.fails(69, "params")
-    (line,) = [line for line in failed.err.splitlines() if "the sealed copy of what foo had below /run does not open" in line]
-    assert "warning: state: " in line and why in line
-    assert not sealing.place.exists()
-    sealing.up()
-    assert "does not open" in sealing.ok().err
-    assert sealing.value() == {"a": f"{CANARY}-1"}
-    sealing.reboot()
-    sealing.down()
-    assert "does not open" not in sealing.ok().err, "the run before has sealed anew"
-
-
-def test_a_copy_under_another_configuration_does_not_open(sealing):
-    """Somebody moved the state; the file that owns it is in the copy as well."""
-    sealing.ok()
-    for path in (sealing.root / "var").rglob("manifest"):
-        resum(path, path.read_bytes()[:-8].replace(b"envsync.toml", b"renamed.toml"))
-    sealing.reboot()
-    sealing.down()
-    renamed = sealing.host.scratch.write("renamed.toml", sealing.host.text)
-    sealing.host.envsync.command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc",
-                                    ENTER, "sh", str(sealing.keys), "", *sealing.command]  # fmt: skip
-    result = sealing.host.envsync("sync", "-c", renamed, "--root", sealing.root, "--deadline", "1s", env=sealing.env)
-    assert result.rc == 69 and "does not open" in result.err, str(result)
 
 
 def test_a_run_that_was_emptied_in_the_same_boot_is_brought_back(sealing):
@@ -347,112 +152,6 @@ def test_a_run_that_was_emptied_in_the_same_boot_is_brought_back(sealing):
     assert sealing.run("rollback").rc == 0 and sealing.value() == {"a": f"{CANARY}-1"}
     shutil.rmtree(sealing.root / "run")
     assert "held" in sealing.ok().err and sealing.value() == {"a": f"{CANARY}-1"}
-
-
-def test_a_copy_that_does_not_open_in_the_same_boot_counts_as_none(sealing):
-    sealing.ok()
-    spoil_key(sealing)
-    shutil.rmtree(sealing.root / "run")
-    sealing.down()
-    assert "does not open" in sealing.fails(69, "params").err
-    assert not sealing.place.exists()
-
-
-# ---- systemd-creds is not there, or fails ----
-
-
-@pytest.mark.parametrize("run", [["sync"], ["check"], ["sync", "--dry-run"]])
-def test_without_systemd_creds_it_is_78_and_nothing_is_asked_or_written(sealing, run):
-    sealing.creds = "absent"
-    if run == ["check"]:
-        sealing.host.envsync.command = sealing.command
-    gone = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", ENTER, "sh", str(sealing.keys), "absent"]
-    sealing.host.envsync.command = [*gone, *sealing.command]
-    root = [] if run == ["check"] else ["--root", sealing.root]
-    result = sealing.host.run(*run, *root, env=sealing.env)
-    assert result.rc == 78, str(result)
-    assert re.search(r"envsync\.toml:\d+:\d+: .*at_rest.*systemd-creds.*install systemd 250", result.err), str(result)
-    assert not sealing.gateway.requests() and sealing.host.scratch.tree() == {}
-
-
-@pytest.mark.parametrize("how", ["exit 1", "kill -9 $$", "exec sleep 60", "cat", "exec 1>&-; cat >/dev/null", "yes"])
-def test_a_set_that_cannot_be_sealed_is_73_and_the_one_before_stays(sealing, how):
-    sealing.ok()
-    before, outputs = sealing.host.kept(), sealing.host.state()
-    sealing.give(a=f"{CANARY}-2")
-    sealing.wrapper(how)
-    if "sleep" in how:
-        sealing.top["deadline"] = "1s"
-    start = time.monotonic()
-    sealing.fails(73, "state of foo", "sealed", "systemd-creds")
-    assert time.monotonic() - start < 15
-    assert (sealing.host.kept(), sealing.host.state()) == (before, outputs)
-    assert sealing.host.temps() == []
-    sealing.creds = ""
-    sealing.ok()
-    assert sealing.value() == {"a": f"{CANARY}-2"}
-
-
-def test_a_systemd_creds_that_others_may_change_gets_nothing(sealing):
-    sealing.wrapper('exec "$real" "$@"')
-    Path(sealing.creds).chmod(0o775)
-    sealing.fails(77, CREDS)
-    assert not sealing.gateway.requests()
-
-
-def test_a_kill_while_it_is_sealed_leaves_the_set_before(sealing):
-    sealing.ok()
-    sealing.give(a=f"{CANARY}-2")
-    sealing.wrapper('kill -9 $PPID; exec sleep 1')
-    assert sealing.run("sync").rc == -9
-    sealing.creds = ""
-    assert sealing.value() == {"a": f"{CANARY}-1"}
-    sealing.reboot()
-    sealing.down()
-    sealing.ok()
-    assert sealing.value() == {"a": f"{CANARY}-1"}
-    names = [path.name for half in STATE for path in (sealing.root / half.lstrip("/") / "foo").iterdir()]
-    assert len(set(names) - {"current", "lock"}) <= 2, "what the kill left is swept"
-
-
-@pytest.mark.parametrize("when", ["sealed", "opened"])
-def test_a_signal_meanwhile_ends_the_run_and_changes_nothing(sealing, when):
-    sealing.ok()
-    if when == "sealed":
-        sealing.give(a=f"{CANARY}-2")
-    else:
-        sealing.reboot()
-    before, outputs = sealing.host.kept(), sealing.host.state()
-    pid = sealing.host.path("pid")
-    sealing.wrapper(f'echo $$ >{pid}; kill -TERM $PPID; exec sleep 30')
-    result = sealing.run("sync")
-    assert result.rc == -15 and "nothing was changed" in result.err, str(result)
-    kept = {name: data for name, data in sealing.host.kept().items() if not name.endswith("/lock")}
-    before = {name: data for name, data in before.items() if not name.endswith("/lock")}
-    assert (kept, sealing.host.state()) == (before, outputs)
-    assert not Path(f"/proc/{pid.read_text().strip()}").exists(), "its child is gone"
-
-
-def test_a_kill_while_it_is_opened_leaves_it_for_the_next_run(sealing):
-    sealing.ok()
-    sealing.reboot()
-    sealing.down()
-    sealing.wrapper('kill -9 $PPID; exec sleep 1')
-    assert sealing.run("sync").rc == -9
-    assert not sealing.place.exists()
-    sealing.creds = ""
-    sealing.ok()
-    assert sealing.value() == {"a": f"{CANARY}-1"}
-
-
-def test_a_key_that_takes_too_long_does_not_take_the_time_of_the_sources(sealing):
-    sealing.ok()
-    sealing.reboot()
-    sealing.wrapper('[ "$1" = encrypt ] || exec sleep 60; exec "$real" "$@"')
-    sealing.top["deadline"] = "4s"
-    result = sealing.ok()
-    assert "does not open" in result.err and "did not end in time" in result.err
-    assert sealing.value() == {"a": f"{CANARY}-1"}
 
 
 # ---- size, other settings, who ----
