@@ -36,6 +36,29 @@ EKS_TOKEN = "eks-token/+="
 SESSION = boto3.session.Session()      # one for all: it keeps the service models it has parsed
 
 
+def one_of_each(*ids: str) -> str:
+    """Sources, as TOML: one of each service of AWS, the bucket in both of its uses."""
+    return f"""
+[[source]]
+name = "bucket"
+type = "s3"
+bucket = "config"
+merge = ["*.json"]
+mirror = ["*.pem"]
+dir = "/etc/foo/tls"
+
+[[source]]
+name = "params"
+type = "ssm"
+path = "/foo/"
+
+[[source]]
+name = "secrets"
+type = "secrets-manager"
+ids = {json.dumps(ids)}
+"""
+
+
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from aws import one_of_each
 from conftest import GROUP, SLOW
 
 pytest_plugins = ("aws",)
@@ -43,24 +44,7 @@ path = "{dir}/run/instance-data.json"
 [source.keys]
 CLOUD = "${ds.meta_data.word}"
 
-[[source]]
-name = "bucket"
-type = "s3"
-bucket = "config"
-merge = ["*.json"]
-mirror = ["*.pem"]
-dir = "/etc/foo/tls"
-
-[[source]]
-name = "params"
-type = "ssm"
-path = "/foo/"
-
-[[source]]
-name = "secrets"
-type = "secrets-manager"
-ids = ["foo/one"]
-
+""" + one_of_each("foo/one") + """
 [[source]]
 name = "plain"
 type = "secrets-manager"

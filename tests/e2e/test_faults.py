@@ -8,32 +8,16 @@ import socket
 
 import pytest
 
+from aws import one_of_each
+
 pytest_plugins = ("aws",)
 
 CANARY = "CANARY-77d0"
-CONFIGURATION = """
+CONFIGURATION = f"""
 app = "foo"
 group = "root"
 deadline = "20s"
-
-[[source]]
-name = "bucket"
-type = "s3"
-bucket = "config"
-merge = ["*.json"]
-mirror = ["*.pem"]
-dir = "/etc/foo/tls"
-
-[[source]]
-name = "params"
-type = "ssm"
-path = "/foo/"
-
-[[source]]
-name = "secrets"
-type = "secrets-manager"
-ids = ["foo/one", "foo/two"]
-
+{one_of_each("foo/one", "foo/two")}
 [[output]]
 path = "/run/foo/all.json"
 format = "json"
