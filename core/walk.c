@@ -478,6 +478,16 @@ int es_open_directory(const char *path, struct es_err *err)
     return open_last(path, O_RDONLY | O_DIRECTORY, err);
 }
 
+DIR *es_dir_open(int parent, const char *name)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+    if (!dir)
+        es_close(&fd);
+    return dir;
+}
+
 void es_dir_close(DIR **dir)
 {
     if (*dir)

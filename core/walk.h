@@ -65,6 +65,8 @@ int es_open_source(const char *path, struct es_err *err);
 /* Opens a directory for listing by the same rules. */
 int es_open_directory(const char *path, struct es_err *err);
 
+/* A directory below another one, for listing; never through a link. NULL, and errno says why. */
+DIR *es_dir_open(int parent, const char *name);
 void es_dir_close(DIR **dir); /* for ES_CLEANUP; NULL is none */
 
 #endif

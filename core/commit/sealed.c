@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-    MAX_CHUNKS = 60, /* so that a sealed copy can be read again, see store.c */
+    MAX_CHUNKS = 60, /* so that a sealed copy can be read again, see inner.h */
     MOST_MS = 20000, /* for one chunk; a TPM takes seconds */
     LEAST_MS = 3000, /* for all: what was fetched in time is kept, also late */
 };

@@ -12,16 +12,11 @@
 /* Removes the files of a directory, one level deep: sets have no more. */
 static void remove_set(int parent, const char *id)
 {
-    int fd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    ES_CLEANUP(es_dir_close) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ES_CLEANUP(es_dir_close) DIR *dir = es_dir_open(parent, id);
     const struct dirent *entry;
 
-    if (!dir) {
-        es_close(&fd);
-        return;
-    }
-    while ((entry = readdir(dir)))
-        unlinkat(fd, entry->d_name, 0);
+    while (dir && (entry = readdir(dir)))
+        unlinkat(dirfd(dir), entry->d_name, 0);
     unlinkat(parent, id, AT_REMOVEDIR);
 }
 
@@ -38,22 +33,17 @@ bool es_store_abandon(struct es_store *store)
 
 static void sweep_half(int half, const char *current, const char *previous)
 {
-    int fd = openat(half, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ES_CLEANUP(es_dir_close) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ES_CLEANUP(es_dir_close) DIR *dir = es_dir_open(half, ".");
     const struct dirent *entry;
 
-    if (!dir) {
-        es_close(&fd);
-        return;
-    }
-    while ((entry = readdir(dir))) {
+    while (dir && (entry = readdir(dir))) {
         const char *name = entry->d_name;
 
         if (es_temp_name(name))
-            unlinkat(fd, name, 0);
+            unlinkat(half, name, 0);
         else if (es_store_id_valid(name, strlen(name)) && strcmp(name, current) != 0 &&
                  strcmp(name, previous) != 0)
-            remove_set(fd, name);
+            remove_set(half, name);
     }
 }
 

@@ -89,15 +89,10 @@ static bool is_temp_of(const char *name, const char *base)
 /* Only regular files; a failure here is no failure. */
 void es_temp_sweep(const struct es_place *place, const char *keep)
 {
-    int fd = openat(place->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ES_CLEANUP(es_dir_close) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ES_CLEANUP(es_dir_close) DIR *dir = es_dir_open(place->dir, ".");
     const struct dirent *entry;
 
-    if (!dir) {
-        es_close(&fd);
-        return;
-    }
-    while ((entry = readdir(dir))) {
+    while (dir && (entry = readdir(dir))) {
         struct stat st;
 
         if (is_temp_of(entry->d_name, place->base) && !(keep && strcmp(entry->d_name, keep) == 0) &&
