@@ -51,27 +51,29 @@ static struct es_stream *find(struct es_mirror *m, uint32_t source, uint32_t id)
     return NULL;
 }
 
-static struct es_stream *free_stream(struct es_mirror *m)
+static int bad_frame(struct es_err *err)
+{
+    return es_fail(err, ES_INTERNAL, EBADMSG, "the worker sent a file that cannot be");
+}
+
+static int free_stream(struct es_mirror *m, struct es_stream **ret, struct es_err *err)
 {
     struct es_stream *streams;
 
     for (size_t i = 0; i < m->n_streams; i++)
-        if (!m->streams[i].path)
-            return &m->streams[i];
+        if (!m->streams[i].path) {
+            *ret = &m->streams[i];
+            return 0;
+        }
     if (m->n_streams == ES_MAX_OPEN_FILES)
-        return NULL;
+        return bad_frame(err);
     streams = reallocarray(m->streams, m->n_streams + 1, sizeof *streams);
     if (!streams)
-        return NULL;
+        return es_nomem(err);
     m->streams = streams;
-    streams += m->n_streams++;
-    *streams = (struct es_stream){.temp = ES_TEMP_INIT, .old = -1};
-    return streams;
-}
-
-static int bad_frame(struct es_err *err)
-{
-    return es_fail(err, ES_INTERNAL, EBADMSG, "the worker sent a file that cannot be");
+    *ret = &streams[m->n_streams++];
+    **ret = (struct es_stream){.temp = ES_TEMP_INIT, .old = -1};
+    return 0;
 }
 
 static int output_in_place(const struct es_mirror *m, const char *path, struct es_err *err)
@@ -93,11 +95,15 @@ static int open_old(struct es_stream *s, const struct es_place *place, struct es
     if (!S_ISREG(s->st.st_mode))
         return es_not_a_file(s->path, s->st.st_mode, err);
     s->old = openat(place->dir, place->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (s->old < 0)
+    if (s->old < 0 && errno == ENOENT)
+        return 0;
+    if (s->old < 0 && (errno == EACCES || errno == EPERM)) {
         s->unknown = true;
-    else if (fstat(s->old, &s->st) < 0 || !S_ISREG(s->st.st_mode))
-        return es_write_failed(s->path, EINVAL, "open", err);
-    return 0;
+        return 0;
+    }
+    if (s->old < 0 || fstat(s->old, &s->st) < 0)
+        return es_write_failed(s->path, errno, "open", err);
+    return S_ISREG(s->st.st_mode) ? 0 : es_not_a_file(s->path, s->st.st_mode, err);
 }
 
 static struct es_mirrored_way *way_of(struct es_mirror *m)
@@ -148,9 +154,9 @@ int es_mirror_begin(struct es_mirror *m, uint32_t source, uint32_t id, const str
         return r;
     if (!from->mirrors || find(m, source, id))
         return bad_frame(err);
-    s = free_stream(m);
-    if (!s)
-        return bad_frame(err);
+    r = free_stream(m, &s, err);
+    if (r != 0)
+        return r;
     s->source = source;
     s->id = id;
     if (asprintf(&s->path, "%s/%s", from->mirror.dir, es_buf_str(path)) < 0) {

@@ -223,11 +223,15 @@ static int prune(const struct es_place *place, const struct es_kept_file *file,
 {
     const char *path = es_buf_str(&file->path);
     struct stat st;
+    int r;
 
     if (fstatat(place->dir, place->base, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : es_write_failed(path, errno, "stat", err);
     if (!is_file(&st, file))
         return 0;
+    r = es_publishing_settle(publishing, err);
+    if (r < 0)
+        return r;
     if (unlinkat(place->dir, place->base, 0) < 0 && errno != ENOENT)
         return es_write_failed(path, errno, "remove", err);
     publishing->unsynced = true;
@@ -262,7 +266,7 @@ static const struct es_source *mirror_source(const struct es_config *config,
     return NULL;
 }
 
-/* What was renamed or removed in the directory that is left. */
+/* What was renamed or removed in a directory, before the way leads to another one. */
 static int leave(const struct es_mirrored_way *way, struct es_publishing *publishing,
                  struct es_err *err)
 {
@@ -272,6 +276,13 @@ static int leave(const struct es_mirrored_way *way, struct es_publishing *publis
     return es_sync_directory(way->place.dir, way->path, err);
 }
 
+/* Do two files share a walk? */
+static bool together(const struct es_kept_file *a, const struct es_kept_file *b)
+{
+    return a && b && a->source == b->source &&
+           same_directory(es_buf_str(&a->path), es_buf_str(&b->path));
+}
+
 static int publish_one(struct es_mirrored_way *way, const struct es_manifest *set,
                        const struct es_kept_file *file, struct es_publishing *publishing,
                        struct es_report *report, struct es_err *err)
@@ -279,7 +290,7 @@ static int publish_one(struct es_mirrored_way *way, const struct es_manifest *se
     const char *path = es_buf_str(&file->path);
     uint32_t number;
     const struct es_source *source = mirror_source(way->config, set, file, &number);
-    int r = 0;
+    int r;
 
     /* Only what the configuration still names. */
     if (!source)
@@ -288,12 +299,8 @@ static int publish_one(struct es_mirrored_way *way, const struct es_manifest *se
         r = may_prune(source, &set->sources[file->source], err);
         if (r <= 0)
             return r;
-        r = 0;
     }
-    if (way->path[0] && !same_directory(way->path, path))
-        r = leave(way, publishing, err);
-    if (r == 0)
-        r = es_mirrored_go(way, number, false, path, err);
+    r = es_mirrored_go(way, number, false, path, err);
     if (r == 0 && file->gone)
         return prune(&way->place, file, publishing, err);
     if (r == 0 && file->temp.len > 0)
@@ -311,15 +318,20 @@ int es_mirrored_publish(const struct es_config *config, const char *root,
                         struct es_report *report, struct es_err *err)
 {
     ES_CLEANUP(es_mirrored_way_done) struct es_mirrored_way way = ES_MIRRORED_WAY(config, root);
+    const struct es_kept_file *last = NULL;
     struct es_err further;
-    int r = 0, s;
+    int r = 0;
 
-    for (size_t i = 0; !publishing->lost && i < set->n_files; i++) {
-        s = publish_one(&way, set, &set->files[i], publishing, report, r < 0 ? &further : err);
+    for (size_t i = 0; !publishing->lost && i <= set->n_files; i++) {
+        const struct es_kept_file *file = i < set->n_files ? &set->files[i] : NULL;
+        int s = together(last, file) ? 0 : leave(&way, publishing, r < 0 ? &further : err);
+
         r = r < 0 ? r : s;
+        s = file ? publish_one(&way, set, file, publishing, report, r < 0 ? &further : err) : 0;
+        r = r < 0 ? r : s;
+        last = file;
     }
-    s = leave(&way, publishing, r < 0 ? &further : err);
-    return r < 0 ? r : s;
+    return r;
 }
 
 /* ---- sweeping ---- */
@@ -348,19 +360,14 @@ static void sweep_entry(int dir, const struct stat *st, const struct dirent *ent
 
 static void sweep(int parent, const char *name, const char *tag, unsigned depth)
 {
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    ES_CLEANUP(es_dir_close) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ES_CLEANUP(es_dir_close) DIR *dir = es_dir_open(parent, name);
     const struct dirent *entry;
     struct stat st;
 
-    if (!dir) {
-        es_close(&fd);
-        return;
-    }
-    if (fstat(fd, &st) < 0)
+    if (!dir || fstat(dirfd(dir), &st) < 0)
         return;
     while ((entry = readdir(dir)))
-        sweep_entry(fd, &st, entry, tag, depth);
+        sweep_entry(dirfd(dir), &st, entry, tag, depth);
 }
 
 void es_mirrored_sweep(const struct es_config *config, const char *root)

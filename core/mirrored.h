@@ -45,9 +45,10 @@ int es_mirrored_settle(const struct es_config *config, const char *root,
 
 struct es_publishing {
     bool unsynced; /* in the directory that is at work something has changed */
-    int state;     /* directory of `current`, synced before anything is put in its place; or -1 */
-    bool lost;     /* that has failed: nothing may be published */
-    bool repaired; /* owners or modes were wrong */
+    int state; /* directory of `current`, synced before anything is put in its place or taken from
+                  it; or -1 */
+    bool lost; /* that has failed: nothing may be published */
+    bool repaired;                      /* owners or modes were wrong */
     const struct es_kept_file *missing; /* one that is neither staged nor in its place, or NULL */
 };
 

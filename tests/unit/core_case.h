@@ -23,20 +23,32 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A directory that is removed with all in it: the state of tests that are run by test_in_dir(). */
+/* A directory that is removed with all in it: the state of tests that are run by test_in_dir() or
+ * test_in_memory(). */
 struct dir {
     char path[64];
 };
 
-static inline int make_dir(void **state)
+static inline int make_dir_in(const char *where, void **state)
 {
     struct dir *dir = calloc(1, sizeof *dir);
 
     if (!dir)
         return -1;
-    strcpy(dir->path, "/tmp/envsync-test-XXXXXX");
+    snprintf(dir->path, sizeof dir->path, "%s/envsync-test-XXXXXX", where);
     *state = dir;
     return mkdtemp(dir->path) && chmod(dir->path, 0755) == 0 ? 0 : -1;
+}
+
+static inline int make_dir(void **state)
+{
+    return make_dir_in("/tmp", state);
+}
+
+/* For tests that write the same files again and again. */
+static inline int make_dir_in_memory(void **state)
+{
+    return make_dir_in(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", state);
 }
 
 static inline int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
@@ -56,7 +68,8 @@ static inline int remove_dir(void **state)
     return r;
 }
 
-#define test_in_dir(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+#define test_in_dir(f)    cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+#define test_in_memory(f) cmocka_unit_test_setup_teardown(f, make_dir_in_memory, remove_dir)
 
 /* The path of a name in the directory; good for the next seven calls. */
 static inline const char *in(struct dir *dir, const char *name)
@@ -92,6 +105,14 @@ static inline void assert_file(const char *path, const char *text)
     assert_true(fd >= 0);
     assert_int_equal(es_buf_read_fd(&is, fd, 1 << 20), 0);
     assert_string_equal(es_buf_str(&is), text);
+}
+
+static inline bool file_is(const char *path, const char *text)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf is = {0};
+    ES_CLEANUP(es_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    return fd >= 0 && es_buf_read_fd(&is, fd, 1 << 20) == 0 && es_buf_is(&is, text);
 }
 
 static inline bool exists(const char *path)

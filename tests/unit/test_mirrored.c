@@ -1,4 +1,5 @@
 /* core/mirrored.c: files that a set names, put in their places, known again, swept and pruned. */
+#include "failing.h"
 #include "mirror_case.h"
 
 static void a_file_is_published_whole_and_only_then(void **state)
@@ -114,6 +115,47 @@ static void the_commit_is_durable_before_anything_is_put_in_its_place(void **sta
         es_mirrored_publish(&f.config, f.dir->path, &f.set, &publishing, &f.report, &f.err),
         0); /* nothing to put there: nothing to sync */
     close(publishing.state);
+}
+
+/* What cannot be synced, removed or walked to in one directory is no other's fault. */
+static void a_directory_that_does_not_sync_is_named_and_the_next_one_gets_its_files(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+
+    for (unsigned i = 1; i <= 2; i++) {
+        begin_run(&f, false);
+        give_file(&f, "one/a", i == 1 ? "one" : "two");
+        give_file(&f, "other/b", i == 1 ? "one" : "two");
+        take_set(&f);
+        f.publishing = (struct es_publishing){.state = -1};
+        failing_begin("fsync", i, EIO);
+        assert_int_equal(
+            es_mirrored_publish(&f.config, f.dir->path, &f.set, &f.publishing, &f.report, &f.err),
+            -EIO);
+        assert_non_null(failing_end());
+        assert_non_null(strstr(f.err.msg, i == 1 ? "/etc/demo/m/one/a: fsync of its directory"
+                                                 : "/etc/demo/m/other/b: fsync of its directory"));
+        assert_file(in(*state, HELD "one/a"), i == 1 ? "one" : "two");
+        assert_file(in(*state, HELD "other/b"), i == 1 ? "one" : "two");
+    }
+}
+
+/* The present set must be the one that has not got the file any more. */
+static void the_commit_is_durable_before_anything_is_pruned(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR "prune = true\n");
+    struct es_publishing publishing = {.state = open("/dev/null", O_RDONLY)};
+
+    mirror_one(&f, "a", "one");
+    f.set.files[0].gone = true;
+    assert_int_equal(es_put_value(&f.set.sources[0].configured, &f.config.sources[0].where), 0);
+    assert_int_equal(
+        es_mirrored_publish(&f.config, f.dir->path, &f.set, &publishing, &f.report, &f.err),
+        -ENOTDIR);
+    close(publishing.state);
+    assert_file(in(*state, HELD "a"), "one");
+    publish(&f);
+    assert_false(exists(in(*state, HELD "a")));
 }
 
 static void what_a_killed_run_has_staged_is_swept_wherever_it_lies(void **state)
@@ -247,6 +289,8 @@ int main(void)
         test_in_dir(a_staged_file_that_was_changed_is_not_published),
         test_in_dir(a_file_that_is_neither_staged_nor_in_its_place_is_missing),
         test_in_dir(the_commit_is_durable_before_anything_is_put_in_its_place),
+        test_in_dir(a_directory_that_does_not_sync_is_named_and_the_next_one_gets_its_files),
+        test_in_dir(the_commit_is_durable_before_anything_is_pruned),
         test_in_dir(what_a_killed_run_has_staged_is_swept_wherever_it_lies),
         test_in_dir(a_directory_that_a_killed_run_was_about_to_make_is_swept),
         test_in_dir(pruning_removes_only_what_is_still_as_it_was_written),

@@ -1,79 +1,10 @@
 /* core/commit/replace.c: every state of a target, and every call that can fail in between. */
 #include "core_case.h"
+#include "failing.h"
 
 #include "core/commit/replace.h"
 
 #include <dirent.h>
-
-/* ---- calls that fail on demand: the program is linked with --wrap for each ---- */
-
-enum call { NO_CALL, WRITE, SHORT_WRITE, FSYNC, FCHMOD, FCHOWN, RENAMEAT, CLOSE, GETRANDOM };
-
-static enum call failing;
-static int failing_errno;
-static unsigned failing_at; /* the how manieth call of that kind */
-
-static bool fails(enum call call)
-{
-    if (failing != call || --failing_at > 0)
-        return false;
-    failing = NO_CALL;
-    errno = failing_errno;
-    return true;
-}
-
-ssize_t __real_write(int fd, const void *data, size_t len);
-ssize_t __wrap_write(int fd, const void *data, size_t len);
-ssize_t __wrap_write(int fd, const void *data, size_t len)
-{
-    if (failing == SHORT_WRITE)
-        return __real_write(fd, data, len > 3 ? 3 : len);
-    return fails(WRITE) ? -1 : __real_write(fd, data, len);
-}
-
-int __real_fsync(int fd);
-int __wrap_fsync(int fd);
-int __wrap_fsync(int fd)
-{
-    return fails(FSYNC) ? -1 : __real_fsync(fd);
-}
-
-int __real_fchmod(int fd, mode_t mode);
-int __wrap_fchmod(int fd, mode_t mode);
-int __wrap_fchmod(int fd, mode_t mode)
-{
-    return fails(FCHMOD) ? -1 : __real_fchmod(fd, mode);
-}
-
-int __real_fchown(int fd, uid_t uid, gid_t gid);
-int __wrap_fchown(int fd, uid_t uid, gid_t gid);
-int __wrap_fchown(int fd, uid_t uid, gid_t gid)
-{
-    return fails(FCHOWN) ? -1 : __real_fchown(fd, uid, gid);
-}
-
-int __real_renameat(int a, const char *from, int b, const char *to);
-int __wrap_renameat(int a, const char *from, int b, const char *to);
-int __wrap_renameat(int a, const char *from, int b, const char *to)
-{
-    return fails(RENAMEAT) ? -1 : __real_renameat(a, from, b, to);
-}
-
-int __real_close(int fd);
-int __wrap_close(int fd);
-int __wrap_close(int fd)
-{
-    int r = __real_close(fd);
-
-    return fails(CLOSE) ? -1 : r;
-}
-
-ssize_t __real_getrandom(void *data, size_t len, unsigned flags);
-ssize_t __wrap_getrandom(void *data, size_t len, unsigned flags);
-ssize_t __wrap_getrandom(void *data, size_t len, unsigned flags)
-{
-    return fails(GETRANDOM) ? -1 : __real_getrandom(data, len, flags);
-}
 
 /* ---- one run of envsync on one target ---- */
 
@@ -434,7 +365,7 @@ static void what_may_not_be_read_is_not_comparable_for_who_only_looks(void **sta
 
 /* ---- faults ---- */
 
-static void assert_fault(struct dir *dir, enum call call, unsigned at, int errnum,
+static void assert_fault(struct dir *dir, const char *call, unsigned at, int errnum,
                          enum es_class class)
 {
     const struct es_wanted wanted = want("new");
@@ -443,31 +374,29 @@ static void assert_fault(struct dir *dir, enum call call, unsigned at, int errnu
     int r;
 
     put_bytes(in(dir, "out"), "old", 3, 0640);
-    failing = call;
-    failing_at = at;
-    failing_errno = errnum;
+    failing_begin(call, at, errnum);
     r = run(dir, &wanted, &err);
-    assert_int_equal(failing, NO_CALL);
+    assert_non_null(failing_end());
     assert_int_equal(r, -errnum);
     assert_int_equal(err.class, class);
     assert_non_null(strstr(err.msg, "/out"));
     assert_int_equal(entries(dir), 1);
     assert_int_equal(descriptors(), before);
     /* Only behind the rename may the new file be there, and then wholly. */
-    assert_is(dir, call == FSYNC && at == 2 ? "new" : "old", 0640);
+    assert_is(dir, strcmp(call, "fsync") == 0 && at == 2 ? "new" : "old", 0640);
 }
 
 static void any_call_that_fails_leaves_the_old_file_or_the_new_and_no_other(void **state)
 {
-    assert_fault(*state, WRITE, 1, ENOSPC, ES_OUTPUT);
-    assert_fault(*state, WRITE, 1, EIO, ES_OUTPUT);
-    assert_fault(*state, WRITE, 1, EDQUOT, ES_OUTPUT);
-    assert_fault(*state, FSYNC, 1, EIO, ES_OUTPUT);
-    assert_fault(*state, FSYNC, 2, EIO, ES_OUTPUT);
-    assert_fault(*state, FCHMOD, 1, EPERM, ES_DENIED);
-    assert_fault(*state, RENAMEAT, 1, EIO, ES_OUTPUT);
-    assert_fault(*state, RENAMEAT, 1, EACCES, ES_DENIED);
-    assert_fault(*state, GETRANDOM, 1, EIO, ES_OUTPUT);
+    assert_fault(*state, "write", 1, ENOSPC, ES_OUTPUT);
+    assert_fault(*state, "write", 1, EIO, ES_OUTPUT);
+    assert_fault(*state, "write", 1, EDQUOT, ES_OUTPUT);
+    assert_fault(*state, "fsync", 1, EIO, ES_OUTPUT);
+    assert_fault(*state, "fsync", 2, EIO, ES_OUTPUT);
+    assert_fault(*state, "fchmod", 1, EPERM, ES_DENIED);
+    assert_fault(*state, "renameat", 1, EIO, ES_OUTPUT);
+    assert_fault(*state, "renameat", 1, EACCES, ES_DENIED);
+    assert_fault(*state, "getrandom", 1, EIO, ES_OUTPUT);
 }
 
 /* What close() says comes from the disk: the file may not be whole. */
@@ -478,10 +407,9 @@ static void an_error_of_close_is_an_error(void **state)
     struct es_err err;
 
     assert_int_equal(open_target(*state, &wanted, &target, &err), 0);
-    failing = CLOSE;
-    failing_at = 1;
-    failing_errno = EIO;
+    failing_begin("close", 1, EIO);
     assert_int_equal(es_target_stage(&target, &err), -EIO);
+    failing_end();
     assert_int_equal(err.class, ES_OUTPUT);
     es_target_done(&target);
     assert_int_equal(entries(*state), 0);
@@ -496,10 +424,9 @@ static void a_missing_capability_is_denied_and_named(void **state)
 
         wanted.owner.gid = THE_APP;
         put_bytes(in(*state, "out"), i ? "new" : "old", 3, 0640);
-        failing = FCHOWN;
-        failing_at = 1;
-        failing_errno = EPERM;
+        failing_begin("fchown", 1, EPERM);
         assert_int_equal(run(*state, &wanted, &err), -EPERM);
+        failing_end();
         assert_int_equal(err.class, ES_DENIED);
         assert_non_null(strstr(err.msg, "CAP_CHOWN"));
         assert_is(*state, i ? "new" : "old", 0640);
@@ -507,37 +434,99 @@ static void a_missing_capability_is_denied_and_named(void **state)
     }
 }
 
-static void interrupted_and_short_writes_are_gone_on_with(void **state)
+static void short_writes_are_gone_on_with(void **state)
 {
     const struct es_wanted wanted = want("a text of some length");
     struct es_err err;
 
-    failing = WRITE;
-    failing_at = 1;
-    failing_errno = EINTR;
+    failing_write_shortly(true);
     assert_int_equal(run(*state, &wanted, &err), 0);
-    assert_is(*state, wanted.data, 0640);
-    assert_int_equal(remove(in(*state, "out")), 0);
-    failing = SHORT_WRITE;
-    assert_int_equal(run(*state, &wanted, &err), 0);
-    failing = NO_CALL;
+    failing_write_shortly(false);
     assert_is(*state, wanted.data, 0640);
 }
 
 static void a_failing_repair_says_so(void **state)
 {
-    static const enum call calls[] = {FCHMOD, FSYNC};
+    static const char *const calls[] = {"fchmod", "fsync"};
 
     for (size_t i = 0; i < 2; i++) {
         const struct es_wanted wanted = want("same");
         struct es_err err;
 
         put_bytes(in(*state, "out"), "same", 4, 0644);
-        failing = calls[i];
-        failing_at = 1;
-        failing_errno = EROFS;
+        failing_begin(calls[i], 1, EROFS);
         assert_int_equal(run(*state, &wanted, &err), -EROFS);
+        failing_end();
         assert_int_equal(err.class, ES_OUTPUT);
+    }
+}
+
+/* ---- every call ---- */
+
+/* What is there before, and the owner that is wanted. */
+struct trial {
+    struct dir *dir;
+    const char *old; /* NULL: nothing */
+    mode_t mode;
+    struct es_wanted wanted;
+};
+
+static void put_old(void *data)
+{
+    const struct trial *t = data;
+
+    unlink(in(t->dir, "out"));
+    if (t->old)
+        put_bytes(in(t->dir, "out"), t->old, strlen(t->old), t->mode);
+    /* What a killed run has left is swept. */
+    put_file(in(t->dir, ".out.envsync-aaaaaaaaaaa"), "left");
+}
+
+static int replace(void *data, struct es_err *err)
+{
+    struct trial *t = data;
+
+    return run(t->dir, &t->wanted, err);
+}
+
+static void assert_old_or_new(void *data, const char *call, int r)
+{
+    const struct trial *t = data;
+    struct es_err err;
+    bool new = file_is(in(t->dir, "out"), t->wanted.data);
+
+    if (r == 0)
+        assert_is(t->dir, t->wanted.data, t->wanted.owner.mode);
+    else if (t->old && strcmp(t->old, t->wanted.data) == 0)
+        assert_file(in(t->dir, "out"), t->old); /* with the old owner and mode, or the new */
+    else if (new && (strcmp(call, "fsync") == 0 || strcmp(call, "openat") == 0))
+        assert_is(t->dir, t->wanted.data, t->wanted.owner.mode);
+    else if (t->old)
+        assert_is(t->dir, t->old, t->mode);
+    else
+        assert_false(exists(in(t->dir, "out")));
+    /* And the next run mends it all. */
+    assert_int_equal(run(t->dir, &t->wanted, &err), 0);
+    assert_is(t->dir, t->wanted.data, t->wanted.owner.mode);
+    assert_int_equal(entries(t->dir), 1);
+}
+
+static void whichever_call_fails_there_is_the_old_file_or_the_new_one(void **state)
+{
+    static const char *const olds[] = {NULL, "old", "new"};
+    static const struct ordeal o = {.before = put_old,
+                                    .run = replace,
+                                    .after = assert_old_or_new,
+                                    .classes = 1U << ES_OUTPUT | 1U << ES_DENIED};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct trial t = {.dir = *state, .old = olds[i], .mode = 0600, .wanted = want("new")};
+
+        if (geteuid() == 0)
+            t.wanted.owner.gid = THE_APP;
+        ordeal(&o, &t, EIO);
+        ordeal(&o, &t, EROFS);
+        ordeal(&o, &t, EPERM);
     }
 }
 
@@ -575,8 +564,9 @@ int main(void)
         test_in_dir(any_call_that_fails_leaves_the_old_file_or_the_new_and_no_other),
         test_in_dir(an_error_of_close_is_an_error),
         test_in_dir(a_missing_capability_is_denied_and_named),
-        test_in_dir(interrupted_and_short_writes_are_gone_on_with),
+        test_in_dir(short_writes_are_gone_on_with),
         test_in_dir(a_failing_repair_says_so),
+        test_in_dir(whichever_call_fails_there_is_the_old_file_or_the_new_one),
         cmocka_unit_test(ending_a_target_that_was_never_opened_is_fine),
     };
 

@@ -1,11 +1,11 @@
 /* core/commit/store.c: sets of a configuration, the pointer to the present one, and what of it
  * counts on this machine and in this boot. */
 #include "core_case.h"
+#include "failing.h"
 
 #include "core/commit/store.h"
 
 #include <dirent.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #define RUN  "run/envsync/demo"
@@ -48,18 +48,6 @@ static struct fixture fixture(void **state)
     load_config(*state, TOP SOURCE OUTPUT, &f.config);
     reopen(&f);
     return f;
-}
-
-/* Takes the place of libc's: the fsync of this number fails, counted from 1. */
-static unsigned fsyncs, failing_fsync;
-
-int fsync(int fd)
-{
-    if (++fsyncs == failing_fsync) {
-        errno = EIO;
-        return -1;
-    }
-    return (int)syscall(SYS_fsync, fd);
 }
 
 /* A manifest of one source and one output, in the half that is asked for. */
@@ -306,15 +294,14 @@ static void a_set_that_current_names_is_not_removed_because_its_fsync_failed(voi
     ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
     unsigned last;
 
-    fsyncs = 0;
+    failing_begin("fsync", 0, 0);
     commit(&f, "one", true);
-    last = fsyncs;
+    last = failing_counted();
     begin(&f, "two", true);
     fill(&f, &m, true);
-    fsyncs = 0;
-    failing_fsync = last;
+    failing_begin("fsync", last, EIO);
     assert_int_equal(es_store_commit(&f.store, &m, ES_BACK_TO_CURRENT, &f.err), -EIO);
-    failing_fsync = 0;
+    failing_end();
     assert_false(es_store_abandon(&f.store));
     reopen(&f);
     assert_true(f.store.usable);
@@ -327,18 +314,17 @@ static void a_set_that_current_does_not_name_yet_goes_whichever_fsync_failed(voi
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
     unsigned last;
 
-    fsyncs = 0;
+    failing_begin("fsync", 0, 0);
     commit(&f, "one", true);
-    last = fsyncs;
-    for (unsigned i = 3; i < last; i++) {
+    last = failing_counted();
+    for (unsigned i = 1; i < last; i++) {
         ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
 
         begin(&f, "two", true);
         fill(&f, &m, true);
-        fsyncs = 2;
-        failing_fsync = i;
+        failing_begin("fsync", i, EIO);
         assert_int_equal(es_store_commit(&f.store, &m, ES_BACK_TO_CURRENT, &f.err), -EIO);
-        failing_fsync = 0;
+        failing_end();
         assert_true(es_store_abandon(&f.store));
         reopen(&f);
         assert_true(f.store.usable);
