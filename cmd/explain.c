@@ -15,6 +15,7 @@ struct work {
     struct es_fetched fetched;
     struct es_tree tree;
     struct es_selection *selections; /* by output */
+    const struct es_item **shown;    /* by output, then by leaf: what it shows of it, or NULL */
     bool deployed;                   /* there is a last set of this configuration */
     bool from_set;                   /* and it answers */
     struct es_memory memory;
@@ -27,6 +28,7 @@ static void work_done(struct work *work)
     for (size_t i = 0; work->selections && i < work->config.n_outputs; i++)
         es_selection_done(&work->selections[i]);
     free(work->selections);
+    free(work->shown);
     es_tree_done(&work->there_tree);
     es_fetched_done(&work->there);
     es_memory_done(&work->memory);
@@ -63,6 +65,31 @@ static int from_sources(struct es_session *session, struct work *work, struct es
     return r == 0 ? es_tree_build(&work->config, &work->fetched, &work->tree, err) : r;
 }
 
+/* What each output would hold. One that cannot be made is no reason not to explain the keys, on the
+ * contrary. */
+static int select_all(struct es_session *session, struct work *work, struct es_err *err)
+{
+    const struct es_config *config = &work->config;
+
+    work->selections = calloc(config->n_outputs + 1, sizeof *work->selections);
+    work->shown = calloc(config->n_outputs * work->tree.n + 1, sizeof *work->shown);
+    if (!work->selections || !work->shown)
+        return es_nomem(err);
+    for (size_t i = 0; i < config->n_outputs; i++) {
+        struct es_selection *selection = &work->selections[i];
+        int r = es_select(&work->tree, &config->outputs[i], selection, &session->report, err);
+
+        if (r == -ENOMEM)
+            return r;
+        if (r < 0)
+            es_report_add(&session->report, ES_LEVEL_WARNING, "%s", err->msg);
+        for (size_t j = 0; j < selection->n; j++)
+            work->shown[i * work->tree.n + (size_t)(selection->items[j].leaf - work->tree.leaves)] =
+                &selection->items[j];
+    }
+    return 0;
+}
+
 static int load(struct es_session *session, struct work *work, struct es_err *err)
 {
     int r = es_session_load(session, &work->config, err);
@@ -85,48 +112,28 @@ static int load(struct es_session *session, struct work *work, struct es_err *er
         r = from_sources(session, work, err);
     if (r == 0)
         r = es_texts_read(&work->tree, err);
-    if (r < 0)
-        return r;
-    work->selections = calloc(work->config.n_outputs + 1, sizeof *work->selections);
-    if (!work->selections)
-        return es_nomem(err);
-    for (size_t i = 0; i < work->config.n_outputs; i++) {
-        r = es_select(&work->tree, &work->config.outputs[i], &work->selections[i], &session->report,
-                      err);
-        /* An output that cannot be made is no reason not to explain the keys, on the contrary. */
-        if (r == -ENOMEM)
-            return r;
-        if (r < 0)
-            es_report_add(&session->report, ES_LEVEL_WARNING, "%s", err->msg);
-    }
-    return 0;
+    return r == 0 ? select_all(session, work, err) : r;
 }
 
-/* The item of an output that shows this leaf, or NULL. ret_instead: the one that has its name. */
-static const struct es_item *item_of(const struct es_selection *selection,
+/* The item of an output that shows this leaf, or NULL. */
+static const struct es_item *item_of(const struct work *work, size_t output,
                                      const struct es_leaf *leaf)
 {
-    for (size_t i = 0; i < selection->n; i++)
-        if (selection->items[i].leaf == leaf)
-            return &selection->items[i];
-    return NULL;
+    return work->shown[output * work->tree.n + (size_t)(leaf - work->tree.leaves)];
 }
 
-/* Where a key lost its variable to another key of a later source: the name they share. */
-static const struct es_item *displaced_by(const struct es_output *output,
-                                          const struct es_selection *selection,
+/* The item of a later source that has the variable which this leaf would have, or NULL. */
+static const struct es_item *displaced_by(const struct work *work, size_t number,
                                           const struct es_leaf *leaf)
 {
+    const struct es_output *output = &work->config.outputs[number];
     const struct es_record *record = es_leaf_winner(leaf, output->sources);
     ES_CLEANUP(es_buf_done) struct es_buf name = {0};
 
-    if (output->format->shape != ES_SHAPE_FLAT || !record || item_of(selection, leaf) ||
+    if (output->format->shape != ES_SHAPE_FLAT || !record || item_of(work, number, leaf) ||
         es_name_of_key(leaf->key, record->verbatim, output->keep_case, &name) < 0)
         return NULL;
-    for (size_t i = 0; i < selection->n; i++)
-        if (es_buf_equal(&selection->items[i].name, &name))
-            return &selection->items[i];
-    return NULL;
+    return es_selection_find(&work->selections[number], es_buf_str(&name), name.len);
 }
 
 static int origin(const struct work *work, const struct es_record *record, struct es_buf *out)
@@ -134,20 +141,11 @@ static int origin(const struct work *work, const struct es_record *record, struc
     return es_origin_format(&work->config, record, out);
 }
 
-/* The leaf of the same key in another tree, or NULL. */
-static const struct es_leaf *leaf_in(const struct es_tree *tree, const struct es_buf *key)
-{
-    for (size_t i = 0; i < tree->n; i++)
-        if (es_buf_equal(tree->leaves[i].key, key))
-            return &tree->leaves[i];
-    return NULL;
-}
-
 /* With --fetch, what is deployed where it is another thing; NULL where it is the same. */
 static const char *compare(const struct work *work, const struct es_leaf *leaf,
                            const struct es_record **ret_there)
 {
-    const struct es_leaf *there = leaf_in(&work->there_tree, leaf->key);
+    const struct es_leaf *there = es_tree_find(&work->there_tree, leaf->key);
     const struct es_record *now = es_leaf_winner(leaf, NULL);
     const struct es_record *then = there ? es_leaf_winner(there, NULL) : NULL;
 
@@ -194,8 +192,8 @@ static int show_text(const struct work *work, const struct es_leaf *leaf, struct
     }
     for (size_t i = 0; i < work->config.n_outputs; i++) {
         const struct es_output *output = &work->config.outputs[i];
-        const struct es_item *item = item_of(&work->selections[i], leaf);
-        const struct es_item *instead = displaced_by(output, &work->selections[i], leaf);
+        const struct es_item *item = item_of(work, i, leaf);
+        const struct es_item *instead = displaced_by(work, i, leaf);
 
         if (item && item->record != winner)
             es_show_line("  in      %s as %s, there from %s", output->path, es_buf_str(&item->name),
@@ -244,7 +242,7 @@ static int show_json(struct es_json *json, struct es_value *list, const struct w
     }
     outputs = es_json_list(json, item, "outputs");
     for (size_t i = 0; i < work->config.n_outputs; i++) {
-        const struct es_item *in = item_of(&work->selections[i], leaf);
+        const struct es_item *in = item_of(work, i, leaf);
         struct es_value *output;
 
         if (!in)
@@ -266,9 +264,8 @@ static bool asked(const struct work *work, const struct es_leaf *leaf, const cha
     if (es_key_parse(word, &key, &ignored) == 0 && es_key_below(leaf->key, &key))
         return true;
     for (size_t i = 0; i < work->config.n_outputs; i++) {
-        const struct es_output *output = &work->config.outputs[i];
-        const struct es_item *item = item_of(&work->selections[i], leaf);
-        const struct es_item *instead = displaced_by(output, &work->selections[i], leaf);
+        const struct es_item *item = item_of(work, i, leaf);
+        const struct es_item *instead = displaced_by(work, i, leaf);
 
         if ((item && es_buf_is(&item->name, word)) || (instead && es_buf_is(&instead->name, word)))
             return true;
@@ -290,7 +287,7 @@ static void show_gone(const struct es_session *session, const struct work *work,
 
         for (int j = 0; !wanted && j < session->args.n_rest; j++)
             wanted = strcmp(es_key_text(key).text, session->args.rest[j]) == 0;
-        if (!wanted || leaf_in(&work->tree, key) || es_key_format(key, &text) < 0)
+        if (!wanted || es_tree_find(&work->tree, key) || es_key_format(key, &text) < 0)
             continue;
         if (session->args.json)
             es_json_text(json, es_json_item(json, list), "key", es_buf_str(&text));

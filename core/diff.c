@@ -71,19 +71,9 @@ static const struct es_value *find_old(const struct es_piece *piece, const struc
     }
 }
 
-static int compare_name(const void *name, const void *item)
-{
-    return es_key_compare(name, &((const struct es_item *)item)->name);
-}
-
 static int removed(struct es_piece *piece, const char *name, size_t len)
 {
-    const struct es_buf key = {.data = (char *)name, .len = len};
-
-    if (piece->selection.n && bsearch(&key, piece->selection.items, piece->selection.n,
-                                      sizeof *piece->selection.items, compare_name))
-        return 0;
-    return add_change(piece, '-', name, NULL);
+    return es_selection_find(&piece->selection, name, len) ? 0 : add_change(piece, '-', name, NULL);
 }
 
 /* Leaves of the old document that the new one has not. */

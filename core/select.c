@@ -202,6 +202,16 @@ static int find_name(const void *name, const void *item)
     return compare_names(name, &((const struct es_item *)item)->name);
 }
 
+const struct es_item *es_selection_find(const struct es_selection *selection, const char *name,
+                                        size_t len)
+{
+    const struct es_buf key = {.data = (char *)name, .len = len};
+
+    return selection->n
+               ? bsearch(&key, selection->items, selection->n, sizeof *selection->items, find_name)
+               : NULL;
+}
+
 /* A required key of a nested format may also be a table: then something must lie below it. */
 static bool has_required_key(const struct es_selection *selection, const struct es_buf *key)
 {
@@ -223,11 +233,7 @@ static bool has_required(const struct selecting *s, const char *text)
     struct es_err ignored;
 
     if (s->output->format->shape != ES_SHAPE_NESTED) {
-        const struct es_buf name = {.data = (char *)text, .len = strlen(text)};
-        const struct es_item *item = s->selection->n
-                                         ? bsearch(&name, s->selection->items, s->selection->n,
-                                                   sizeof *s->selection->items, find_name)
-                                         : NULL;
+        const struct es_item *item = es_selection_find(s->selection, text, strlen(text));
 
         return item && item->value.text.len > 0;
     }

@@ -22,6 +22,10 @@ int es_select(const struct es_tree *tree, const struct es_output *output, struct
               struct es_report *report, struct es_err *err);
 void es_selection_done(struct es_selection *selection);
 
+/* The item that has this name in the output, or NULL. */
+const struct es_item *es_selection_find(const struct es_selection *selection, const char *name,
+                                        size_t len);
+
 /* Renders what was selected, read back and compared. */
 int es_selection_render(const struct es_selection *selection, const struct es_output *output,
                         struct es_buf *out, struct es_err *err);

@@ -12,19 +12,12 @@
 
 enum { TIME_MS = 10000 /* for a parser; the run's deadline is for the sources */ };
 
-static int compare_key(const void *key, const void *leaf)
-{
-    return es_key_compare(key, ((const struct es_leaf *)leaf)->key);
-}
-
 /* The record whose text becomes JSON in an output, or NULL. */
 static const struct es_record *wanted(const struct es_tree *tree, const struct es_output *output,
                                       const struct es_typed *typed)
 {
     const struct es_leaf *leaf =
-        typed->cast == ES_CAST_JSON && tree->n
-            ? bsearch(&typed->key, tree->leaves, tree->n, sizeof *tree->leaves, compare_key)
-            : NULL;
+        typed->cast == ES_CAST_JSON ? es_tree_find(tree, &typed->key) : NULL;
     const struct es_record *record = leaf ? es_leaf_winner(leaf, output->sources) : NULL;
 
     return record && (record->value.type == ES_STRING || record->value.type == ES_DATETIME) ? record

@@ -174,6 +174,16 @@ void es_tree_done(struct es_tree *tree)
     *tree = (struct es_tree){0};
 }
 
+static int compare_key(const void *key, const void *leaf)
+{
+    return es_key_compare(key, ((const struct es_leaf *)leaf)->key);
+}
+
+const struct es_leaf *es_tree_find(const struct es_tree *tree, const struct es_buf *key)
+{
+    return tree->n ? bsearch(key, tree->leaves, tree->n, sizeof *tree->leaves, compare_key) : NULL;
+}
+
 static bool counts(const struct es_record *record, const bool *wanted)
 {
     return !wanted || wanted[record->source];

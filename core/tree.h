@@ -40,6 +40,9 @@ void es_tree_done(struct es_tree *tree);
 
 bool es_globs_match(const struct es_globs *globs, const struct es_buf *key);
 
+/* The leaf of a key, or NULL. */
+const struct es_leaf *es_tree_find(const struct es_tree *tree, const struct es_buf *key);
+
 /* The record that wins among the sources for which wanted[i] is set (NULL: all), or NULL. */
 const struct es_record *es_leaf_winner(const struct es_leaf *leaf, const bool *wanted);
 
