@@ -255,13 +255,19 @@ static int show_json(struct es_json *json, struct es_value *list, const struct w
     return 0;
 }
 
+/* Is that the key, or a table above it? */
+static bool is_at_or_above(const char *word, const struct es_buf *key)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf above = {0};
+    struct es_err ignored;
+
+    return es_key_parse(word, &above, &ignored) == 0 && es_key_below(key, &above);
+}
+
 /* Is the leaf what was asked for: a key, a table above it, or a variable of an output? */
 static bool asked(const struct work *work, const struct es_leaf *leaf, const char *word)
 {
-    ES_CLEANUP(es_buf_done) struct es_buf key = {0};
-    struct es_err ignored;
-
-    if (es_key_parse(word, &key, &ignored) == 0 && es_key_below(leaf->key, &key))
+    if (is_at_or_above(word, leaf->key))
         return true;
     for (size_t i = 0; i < work->config.n_outputs; i++) {
         const struct es_item *item = item_of(work, i, leaf);
@@ -273,29 +279,38 @@ static bool asked(const struct work *work, const struct es_leaf *leaf, const cha
     return false;
 }
 
-/* Keys that the last set has and the sources give no more. */
-static void show_gone(const struct es_session *session, const struct work *work,
-                      struct es_json *json)
+/* With --fetch, does the last set have this leaf and no source gives it any more? */
+static bool is_gone(const struct work *work, size_t leaf)
 {
+    return !es_tree_find(&work->tree, work->there_tree.leaves[leaf].key);
+}
+
+static int show_gone(const struct es_session *session, const struct work *work,
+                     struct es_json *json, struct es_err *err)
+{
+    const struct es_args *args = &session->args;
     struct es_value *list =
         work->there_tree.config ? es_json_list(json, &json->root, "gone") : NULL;
 
     for (size_t i = 0; i < work->there_tree.n; i++) {
         const struct es_buf *key = work->there_tree.leaves[i].key;
-        bool wanted = session->args.n_rest == 0;
         ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+        bool wanted = args->n_rest == 0;
 
-        for (int j = 0; !wanted && j < session->args.n_rest; j++)
-            wanted = strcmp(es_key_text(key).text, session->args.rest[j]) == 0;
-        if (!wanted || es_tree_find(&work->tree, key) || es_key_format(key, &text) < 0)
+        for (int j = 0; !wanted && j < args->n_rest; j++)
+            wanted = is_at_or_above(args->rest[j], key);
+        if (!wanted || !is_gone(work, i))
             continue;
-        if (session->args.json)
+        if (es_key_format(key, &text) < 0)
+            return es_nomem(err);
+        if (args->json) {
             es_json_text(json, es_json_item(json, list), "key", es_buf_str(&text));
-        else {
+        } else {
             es_show_line("%s", es_buf_str(&text));
             es_show_line("  deployed, but no source gives it any more");
         }
     }
+    return 0;
 }
 
 /* A source that was left out of what is explained, while outputs that it feeds stayed as they
@@ -329,6 +344,11 @@ static int not_found(const struct work *work, const char *word, struct es_err *e
                  "source %s was skipped, and an output that it feeds is kept as it was", skipped);
         es_advise(err, advice);
     }
+    for (size_t i = 0; i < work->there_tree.n; i++)
+        if (is_at_or_above(word, work->there_tree.leaves[i].key) && is_gone(work, i)) {
+            es_advise(err, "the set that is deployed has it still");
+            break;
+        }
     return r;
 }
 
@@ -372,7 +392,7 @@ static int run(struct es_session *session, struct es_err *err)
     if (r == 0)
         r = explain(session, &work, &json, err);
     if (r == 0)
-        show_gone(session, &work, &json);
+        r = show_gone(session, &work, &json, err);
     if (r < 0 && session->args.json)
         es_show_failure(session, err);
     es_session_flush(session);

@@ -1,5 +1,6 @@
 """explain: which source gives a key, in which version, what it shadows, where it goes."""
 import json
+import os
 import re
 
 import pytest
@@ -87,3 +88,53 @@ def test_explain_writes_nothing(three):
     three.run("explain")
     after = sorted(three.scratch.folder.rglob("*"))
     assert [p for p in after if p not in before] in ([], [three.scratch.folder / "envsync.toml"])
+
+
+@pytest.fixture
+def deployed(host):
+    """A set that is in its place, and a source that has gone on since."""
+    host.write("nested.json", '{"db": {"old": 1, "same": 1, "other": 1}, "gone": 1}')
+    host.source(path=host.path("nested.json"), name="nested")
+    host.output("json", "/etc/foo/all.json")
+    host.ok()
+    place = host.write("nested.json", '{"db": {"new": 1, "same": 1, "other": 2}}')
+    os.utime(place, (0, 0))  # another version
+    return host
+
+
+def comparison(host, *keys):
+    """{key: what stands below it} of `explain --fetch`."""
+    result = host.run("explain", "--root", host.root, "--fetch", *keys)
+    assert result.rc == 0, str(result)
+    found = {}
+    for line in result.out.splitlines():
+        if not line.startswith(" "):
+            key = line
+            found[key] = ""
+        elif line.startswith(("  deployed", "  not deployed")):
+            found[key] = re.sub(", from .*", "", line.strip())
+    return found
+
+
+def test_fetch_beside_a_deployed_set_compares_both(deployed):
+    told = {
+        "db.new": "not deployed yet",
+        "db.other": "deployed with another value",
+        "db.same": "deployed with the same value",
+        "db.old": "deployed, but no source gives it any more",
+        "gone": "deployed, but no source gives it any more",
+    }
+    assert comparison(deployed) == told
+    assert comparison(deployed, "db") == {key: what for key, what in told.items() if key != "gone"}
+    assert comparison(deployed, "db.new") == {"db.new": told["db.new"]}
+    found = json.loads(deployed.run("explain", "--root", deployed.root, "--fetch", "--json").out)
+    assert {key["key"]: key["deployed"] for key in found["keys"]} | {
+        key["key"]: told["gone"] for key in found["gone"]} == told  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["gone", "db.old"])
+def test_a_key_that_is_deployed_and_given_no_more_is_66_and_told_so(deployed, key):
+    line = deployed.fails(66, key, "the set that is deployed has it still",
+                          run=["explain", "--root", deployed.root, "--fetch", key])  # fmt: skip
+    assert "skipped" not in str(line)
+    assert deployed.run("explain", "--root", deployed.root, key).rc == 0, "the last set answers"
