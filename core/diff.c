@@ -43,32 +43,15 @@ static const struct es_value *find_nested(const struct es_value *table, const st
     return table;
 }
 
-static const struct es_value *find_named(const struct es_value *list, const struct es_buf *name)
-{
-    for (size_t i = 0; list->type == ES_LIST && i < list->list.n; i++) {
-        const struct es_value *item = &list->list.items[i];
-        const struct es_value *there = item->type == ES_TABLE ? es_table_get(item, "Name") : NULL;
-
-        if (there && there->type == ES_STRING && es_buf_equal(&there->text, name))
-            return es_table_get(item, "Value");
-    }
-    return NULL;
-}
-
 static const struct es_value *find_old(const struct es_piece *piece, const struct es_value *old,
                                        const struct es_item *item)
 {
     const struct es_entry *entry;
 
-    switch (piece->output->format->shape) {
-    case ES_SHAPE_NESTED:
+    if (piece->output->format->shape == ES_SHAPE_NESTED)
         return find_nested(old, &item->record->key);
-    case ES_SHAPE_NAMED:
-        return find_named(old, &item->name);
-    default:
-        entry = old->type == ES_TABLE ? es_table_find(old, item->name.data, item->name.len) : NULL;
-        return entry ? &entry->value : NULL;
-    }
+    entry = old->type == ES_TABLE ? es_table_find(old, item->name.data, item->name.len) : NULL;
+    return entry ? &entry->value : NULL;
 }
 
 static int removed(struct es_piece *piece, const char *name, size_t len)
@@ -103,17 +86,25 @@ static int find_removed(struct es_piece *piece, const struct es_value *table, st
     return r;
 }
 
-static int find_removed_names(struct es_piece *piece, const struct es_value *list)
+/* The list of {"Name": ..., "Value": ...} that a reader has given, as a table: to look for each of
+ * many names in a list takes the square of their number. Of two with one name the first counts. */
+static int index_names(struct es_value *document)
 {
+    ES_CLEANUP(es_value_done) struct es_value list = {0};
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < list->list.n; i++) {
-        const struct es_value *name = list->list.items[i].type == ES_TABLE
-                                          ? es_table_get(&list->list.items[i], "Name")
-                                          : NULL;
+    es_value_move(&list, document);
+    es_value_set_table(document);
+    for (size_t i = 0; r == 0 && list.type == ES_LIST && i < list.list.n; i++) {
+        const struct es_value *item = &list.list.items[i];
+        const struct es_buf *name = &es_table_get(item, "Name")->text;
+        struct es_entry *entry;
 
-        if (name && name->type == ES_STRING)
-            r = removed(piece, es_buf_str(&name->text), name->text.len);
+        r = es_table_add(document, es_buf_str(name), name->len, &entry);
+        if (r == 0)
+            es_value_move(&entry->value, es_table_get(item, "Value"));
+        else if (r == -EEXIST)
+            r = 0;
     }
     return r;
 }
@@ -135,8 +126,6 @@ static int compare_documents(struct es_piece *piece, const struct es_value *old,
     }
     if (r == 0 && old->type == ES_TABLE)
         r = find_removed(piece, old, &key);
-    if (r == 0 && old->type == ES_LIST)
-        r = find_removed_names(piece, old);
     return r;
 }
 
@@ -166,7 +155,7 @@ static int read_old(struct es_piece *piece, struct es_value *ret)
     if (r == -ENOMEM)
         return r;
     piece->unreadable = r < 0;
-    return 0;
+    return format->shape == ES_SHAPE_NAMED ? index_names(ret) : 0;
 }
 
 static int diff_piece(struct es_piece *piece, const struct es_config *config)

@@ -3,6 +3,8 @@
 
 #include "core/set.h"
 
+#include <time.h>
+
 struct fixture {
     struct es_config config;
     struct es_fetched fetched;
@@ -19,15 +21,9 @@ static void fixture_done(struct fixture *f)
     es_config_done(&f->config);
 }
 
-/* Two sources, one output of this format at DIR/etc/demo/out, which holds `old` (NULL: nothing). */
-static void set_up(struct fixture *f, struct dir *dir, const char *format, const char *more,
-                   const char *old)
+/* A configuration with an output at DIR/etc/demo/out, which holds `old` (NULL: nothing). */
+static void set_up_config(struct fixture *f, struct dir *dir, const char *text, const char *old)
 {
-    char text[1000];
-
-    snprintf(text, sizeof text,
-             TOP SOURCE SECOND "[[output]]\npath = '/etc/demo/out'\nformat = '%s'\n%s", format,
-             more);
     load_config(dir, text, &f->config);
     f->fetched.states = calloc(2, sizeof *f->fetched.states);
     assert_non_null(f->fetched.states);
@@ -36,6 +32,18 @@ static void set_up(struct fixture *f, struct dir *dir, const char *format, const
     (void)!mkdir(in(dir, "etc/demo"), 0755);
     if (old)
         put_bytes(in(dir, "etc/demo/out"), old, strlen(old), 0640);
+}
+
+/* The same with two sources, and the output in this format. */
+static void set_up(struct fixture *f, struct dir *dir, const char *format, const char *more,
+                   const char *old)
+{
+    char text[1000];
+
+    snprintf(text, sizeof text,
+             TOP SOURCE SECOND "[[output]]\npath = '/etc/demo/out'\nformat = '%s'\n%s", format,
+             more);
+    set_up_config(f, dir, text, old);
 }
 
 /* The changes as "+A:file ~B:second -C", in their order. */
@@ -83,6 +91,69 @@ static void keys_of_a_nested_output_are_told_as_paths(void **state)
     give_json(&f.fetched, 0, "a.new", "1");
     give_json(&f.fetched, 0, "b", "[1,2]");
     assert_changes(&f, "+a.new:file ~b:file -a.gone.\"x.y\" -d");
+}
+
+#define PARAMETERS                                                                                 \
+    TOP "[[source]]\ntype = 'ssm'\npath = '/p/'\nregion = 'eu-west-1'\n"                           \
+        "[[output]]\npath = '/etc/demo/out'\nformat = 'ssm-json'\n"
+
+static void give_parameter(struct fixture *f, const char *key, const char *name, const char *value)
+{
+    struct es_record *record = give(&f->fetched, 0, key, value);
+
+    assert_int_equal(es_buf_set(&record->object, name, strlen(name)), 0);
+}
+
+static void parameters_are_told_by_their_names(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = {0};
+
+    set_up_config(
+        &f, *state, PARAMETERS,
+        "[{\"Name\":\"/p/changed\",\"Value\":\"old\"},{\"Name\":\"/p/gone\",\"Value\":\"x\"},"
+        "{\"Name\":\"/p/same\",\"Value\":\"1\"},{\"Name\":\"/p/same\",\"Value\":\"2\"}]");
+    give_parameter(&f, "changed", "/p/changed", "new");
+    give_parameter(&f, "same", "/p/same", "1");
+    give_parameter(&f, "added", "/p/added", "x");
+    assert_changes(&f, "+/p/added:ssm ~/p/changed:ssm -/p/gone");
+}
+
+/* Milliseconds of this processor to compare so many parameters with as many others. */
+static double cost_of(struct dir *dir, size_t n)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = {0};
+    ES_CLEANUP(es_report_done) struct es_report report = {0};
+    ES_CLEANUP(es_buf_done) struct es_buf old = {0};
+    struct timespec from, to;
+    struct es_err err;
+    char name[32];
+
+    assert_int_equal(es_buf_putc(&old, '['), 0);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(
+            es_buf_printf(&old, "%s{\"Name\":\"/p/%zu\",\"Value\":\"old\"}", i ? "," : "", i), 0);
+    assert_int_equal(es_buf_putc(&old, ']'), 0);
+    set_up_config(&f, dir, PARAMETERS, old.data);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "/p/%zu", i);
+        give_parameter(&f, name + 3, name, "new");
+    }
+    assert_int_equal(es_tree_build(&f.config, &f.fetched, &f.tree, &err), 0);
+    assert_int_equal(
+        es_set_prepare(&f.config, &f.tree, &f.fetched, f.root, true, &f.set, &report, &err), 0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    assert_int_equal(es_set_diff(&f.set, &f.config, &err), 0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    assert_int_equal(f.set.pieces[0].n_changes, n);
+    return (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+}
+
+static void many_parameters_do_not_cost_the_square_of_their_number(void **state)
+{
+    double few = cost_of(*state, 1000), many = cost_of(*state, 8000);
+
+    if (many > 30 * few)
+        fail_msg("1000: %.1f ms, 8000: %.1f ms", few, many);
 }
 
 static void a_value_that_became_a_table_is_both(void **state)
@@ -168,6 +239,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test_in_dir(keys_of_a_flat_output_are_added_changed_and_removed),
         test_in_dir(keys_of_a_nested_output_are_told_as_paths),
+        test_in_dir(parameters_are_told_by_their_names),
+        test_in_dir(many_parameters_do_not_cost_the_square_of_their_number),
         test_in_dir(a_value_that_became_a_table_is_both),
         test_in_dir(a_file_that_is_not_there_gives_only_additions),
         test_in_dir(a_value_output_changes_as_a_whole),
