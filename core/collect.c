@@ -160,21 +160,38 @@ static int copy_record(struct es_collecting *c, const struct es_record *record, 
     return add_record(c->fetched, &copy, err);
 }
 
+/* Where in the last set's records those of this rank begin: they are in its order. */
+static size_t first_of(const struct es_before *before, uint32_t rank)
+{
+    size_t low = 0, high = before->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (before->records[middle].rank < rank)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* The records of an object that has not changed come from the last set. */
 static int copy_records(struct es_collecting *c, const struct es_before *before,
-                        const struct es_kept_object *object, struct es_err *err)
+                        const struct es_kept_object *kept, uint32_t rank, struct es_err *err)
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < before->n; i++) {
+    for (size_t i = first_of(before, kept->rank);
+         r == 0 && i < before->n && before->records[i].rank == kept->rank; i++) {
         const struct es_record *record = &before->records[i];
 
-        if (!es_buf_equal(&record->object, &object->name))
+        if (!es_buf_equal(&record->object, &kept->name))
             continue;
         /* It may be said again and again. */
         r = count_record(c, record->key.len + weight(&record->value), err);
         if (r == 0)
-            r = copy_record(c, record, object->rank, err);
+            r = copy_record(c, record, rank, err);
     }
     return r;
 }
@@ -270,28 +287,45 @@ bool es_collect_last_good(struct es_collecting *c, uint32_t number, struct es_er
     return true;
 }
 
+/* The object of the last set that this one still is, or NULL. They are kept in the order of their
+ * names. */
+static const struct es_kept_object *find_same(const struct es_kept_source *kept,
+                                              const struct es_kept_object *object)
+{
+    size_t low = 0, high = kept->n_objects;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (es_key_compare(&kept->objects[middle].name, &object->name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < kept->n_objects && es_buf_equal(&kept->objects[low].name, &object->name); low++)
+        if (es_buf_equal(&kept->objects[low].version, &object->version))
+            return &kept->objects[low];
+    return NULL;
+}
+
 static int take_merged(struct es_collecting *c, uint32_t source, bool same, struct es_cursor *in,
                        struct es_err *err)
 {
     ES_CLEANUP(es_kept_object_done) struct es_kept_object object = {0};
-    const struct es_before *before = known(c, source);
+    const struct es_before *before = same ? known(c, source) : NULL;
+    const struct es_kept_object *kept = NULL;
     int r = count_object(c, err);
 
     if (r < 0)
         return r;
-    if (take_object(in, &object) < 0 || (same && !before))
+    if (take_object(in, &object) < 0)
         return bad_frame(err);
-    for (size_t i = 0; same && i < before->kept->n_objects; i++) {
-        const struct es_kept_object *kept = &before->kept->objects[i];
-
-        if (es_buf_equal(&kept->name, &object.name) &&
-            es_buf_equal(&kept->version, &object.version)) {
-            r = copy_records(c, before, &object, err);
-            same = false;
-        }
-    }
-    if (same)
+    if (before)
+        kept = find_same(before->kept, &object);
+    if (same && !kept)
         return bad_frame(err);
+    if (kept)
+        r = copy_records(c, before, kept, object.rank, err);
     return r < 0 ? r : keep_object(c, source, &object, err);
 }
 

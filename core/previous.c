@@ -30,8 +30,11 @@ static int decode(const struct es_buf *text, uint32_t source, struct es_before *
         return -ENOMEM;
     for (; r == 0 && ret->n < n; ret->n++)
         r = es_get_record(&in, &ret->records[ret->n]);
-    for (size_t i = 0; r == 0 && i < ret->n; i++)
+    for (size_t i = 0; r == 0 && i < ret->n; i++) {
+        if (i > 0 && ret->records[i].rank < ret->records[i - 1].rank)
+            r = -EBADMSG; /* those of an object are looked for by its rank */
         ret->records[i].source = source;
+    }
     return r == 0 && in.left > 0 ? -EBADMSG : r;
 }
 
@@ -76,6 +79,7 @@ static int load_files(const struct es_config *config, const char *root,
                       struct es_before *before)
 {
     ES_CLEANUP(es_mirrored_way_done) struct es_mirrored_way way = ES_MIRRORED_WAY(config, root);
+
     before->files = calloc(store->set.n_files + 1, sizeof *before->files);
     if (!before->files)
         return -ENOMEM;

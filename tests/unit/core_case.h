@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A directory that is removed with all in it: the state of tests that are run by test_in_dir() or
@@ -174,6 +175,15 @@ static inline void load_config(struct dir *dir, const char *text, struct es_conf
 
     if (try_config(dir, text, NULL, ret, &err) < 0)
         fail_msg("refused: %s", err.msg);
+}
+
+/* Milliseconds that this process has had of a processor. */
+static inline double cpu_ms(void)
+{
+    struct timespec t;
+
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
 /* ---- records ---- */

@@ -348,6 +348,65 @@ static void what_is_the_same_comes_from_the_last_set(void **state)
     assert_int_equal(f.fetched.sources[0].n_objects, 1);
 }
 
+/* So many objects of a record each, in the order of their names. */
+static void know_many(struct fixture *f, size_t n)
+{
+    struct es_record *records = calloc(n, sizeof *records);
+
+    assert_non_null(records);
+    know(f);
+    es_kept_source_clear(&f->kept);
+    for (size_t i = 0; i < n; i++) {
+        struct es_kept_object *kept = es_kept_source_add(&f->kept);
+        char name[16];
+
+        assert_non_null(kept);
+        snprintf(name, sizeof name, "o%06zu", i);
+        kept->rank = records[i].rank = (uint32_t)i;
+        assert_int_equal(es_buf_puts(&kept->name, name), 0);
+        assert_int_equal(es_buf_puts(&kept->version, "v1"), 0);
+        assert_int_equal(es_key_parse(name, &records[i].key, &f->err), 0);
+        assert_int_equal(es_value_set_string(&records[i].value, "1", 1), 0);
+        assert_int_equal(es_buf_puts(&records[i].object, name), 0);
+    }
+    f->before[0].records = records;
+    f->before[0].n = n;
+}
+
+/* Milliseconds of this processor to take so many objects from the last set. */
+static double cost_of(void **state, size_t n)
+{
+    ES_CLEANUP(teardown) struct fixture f;
+    double from, took;
+    char name[16];
+
+    setup(&f, state);
+    know_many(&f, n);
+    from = cpu_ms();
+    for (size_t i = 0; i < n; i++) {
+        u32(&f, 0);
+        snprintf(name, sizeof name, "o%06zu", i);
+        object(&f, name, "v1");
+        assert_int_equal(take(&f, ES_FRAME_SAME), 0);
+    }
+    took = cpu_ms() - from;
+    assert_int_equal(f.fetched.n, n);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(es_buf_equal(&f.fetched.records[i].key, &f.before[0].records[i].key));
+        es_record_done(&f.before[0].records[i]);
+    }
+    free(f.before[0].records);
+    return took;
+}
+
+static void many_unchanged_objects_do_not_cost_the_square_of_their_number(void **state)
+{
+    double few = cost_of(state, 1000), many = cost_of(state, 8000);
+
+    if (many > 30 * few)
+        fail_msg("1000: %.1f ms, 8000: %.1f ms", few, many);
+}
+
 static void the_same_counts_only_for_name_version_and_address(void **state)
 {
     static const char *const objects[][2] = {{"object", "v2"}, {"other", "v1"}, {"object", ""}};
@@ -553,6 +612,7 @@ int main(void)
         test_in_dir(a_remark_about_the_worker_is_a_detail_and_never_long),
         test_in_dir(the_same_as_nothing_known_is_refused),
         test_in_dir(what_is_the_same_comes_from_the_last_set),
+        test_in_dir(many_unchanged_objects_do_not_cost_the_square_of_their_number),
         test_in_dir(the_same_counts_only_for_name_version_and_address),
         test_in_dir(files_come_only_from_a_source_that_mirrors_and_in_order),
         test_in_dir(too_much_data_in_one_frame_is_refused),

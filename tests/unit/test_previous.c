@@ -178,6 +178,29 @@ static void a_hostile_count_of_records_is_refused(void **state)
     }
 }
 
+/* Those of an object are looked for by their rank. */
+static void records_that_are_not_in_order_count_as_not_known(void **state)
+{
+    static const char *const keys[] = {"A", "B"};
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    for (size_t first = 0; first < 2; first++) {
+        ES_CLEANUP(es_buf_done) struct es_buf text = {0}, one = {0}, both = {0};
+        const struct es_buf *const texts[] = {&text, NULL};
+        size_t half;
+
+        records(&one, keys, 1);
+        records(&both, keys, 2);
+        half = one.len - 4;
+        assert_int_equal(es_put_u32(&text, 2), 0);
+        assert_int_equal(es_buf_append(&text, both.data + 4 + (1 - first) * half, half), 0);
+        assert_int_equal(es_buf_append(&text, both.data + 4 + first * half, half), 0);
+        commit(&f, texts);
+        load(&f);
+        assert_int_equal(f.previous.sources[0].kept != NULL, first);
+    }
+}
+
 static void a_lost_file_counts_as_not_known(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
@@ -222,6 +245,7 @@ int main(void)
         test_in_dir(a_source_that_gave_nothing_is_not_known),
         test_in_dir(damaged_records_count_as_not_known),
         test_in_dir(a_hostile_count_of_records_is_refused),
+        test_in_dir(records_that_are_not_in_order_count_as_not_known),
         test_in_dir(a_lost_file_counts_as_not_known),
         test_in_dir(a_set_answers_only_for_the_very_same_configuration),
     };
