@@ -228,26 +228,7 @@ static void later(struct call *call, int64_t ms)
         call_end(call, r, &err, NULL);
 }
 
-/* The bucket itself was asked where it is. */
-static void on_head(void *data, const struct es_http_answer *answer)
-{
-    struct call *call = data;
-    const char *region = es_http_header(answer, "x-amz-bucket-region");
-    struct es_err err;
-    int r;
-
-    if (region && es_aws_region_valid(region) && strcmp(region, call->region) != 0)
-        r = es_aws_bucket_learn(call->aws->shared, call->is.bucket, region, &err);
-    else
-        r = es_fail(&err, ES_INVALID, EBADMSG,
-                    "the bucket %s is in another region than %s, and S3 does not say in which; "
-                    "set region",
-                    call->is.bucket, call->region);
-    if (r < 0)
-        call_end(call, r, &err, NULL);
-    else
-        again(call);
-}
+static void on_head(void *data, const struct es_http_answer *answer);
 
 static void other_region(struct call *call)
 {
@@ -338,6 +319,41 @@ static void act(struct call *call, const struct es_http_answer *answer,
         call_end(call, call_over(call, &err), &err, answer);
         return;
     }
+}
+
+/* The bucket itself was asked where it is. A question that did not get through is put again with
+ * the whole call. */
+static void on_head(void *data, const struct es_http_answer *answer)
+{
+    struct call *call = data;
+    const char *region = es_http_header(answer, "x-amz-bucket-region");
+    struct es_aws_answer seen;
+    enum es_aws_verdict verdict;
+    struct es_err err;
+    int r = read_error(call, answer, &err);
+
+    if (r == 0 && region && es_aws_region_valid(region) && strcmp(region, call->region) != 0) {
+        r = es_aws_bucket_learn(call->aws->shared, call->is.bucket, region, &err);
+        if (r == 0) {
+            again(call);
+            return;
+        }
+    }
+    seen = judge(call, answer);
+    seen.head = true;
+    verdict = es_aws_classify(&seen);
+    if (r == 0 && (answer->outcome != ES_HTTP_ANSWERED || verdict == ES_AWS_TRANSIENT ||
+                   verdict == ES_AWS_THROTTLED)) {
+        es_aws_retry_undo(&call->retry, ES_AWS_WRONG_REGION);
+        act(call, answer, &seen);
+        return;
+    }
+    if (r == 0)
+        r = es_fail(&err, ES_INVALID, EBADMSG,
+                    "the bucket %s is in another region than %s, and S3 does not say in which; "
+                    "set region",
+                    call->is.bucket, call->region);
+    call_end(call, r, &err, NULL);
 }
 
 /* What is well-formed may still be wrong. True where that has been dealt with. */

@@ -184,6 +184,11 @@ static enum es_aws_verdict repair(struct es_aws_retry *retry, enum es_aws_verdic
     return verdict;
 }
 
+void es_aws_retry_undo(struct es_aws_retry *retry, enum es_aws_verdict verdict)
+{
+    retry->repaired &= ~(1u << verdict);
+}
+
 enum es_aws_verdict es_aws_retry(struct es_aws_retry *retry, struct es_aws_budget *budget,
                                  const struct es_aws_answer *answer, int64_t now_ms,
                                  int64_t deadline_ms, uint32_t random, int64_t *ret_delay_ms)

@@ -95,4 +95,7 @@ enum es_aws_verdict es_aws_retry(struct es_aws_retry *retry, struct es_aws_budge
                                  const struct es_aws_answer *answer, int64_t now_ms,
                                  int64_t deadline_ms, uint32_t random, int64_t *ret_delay_ms);
 
+/* A repair that did not come about: it may be tried once more. */
+void es_aws_retry_undo(struct es_aws_retry *retry, enum es_aws_verdict verdict);
+
 #endif

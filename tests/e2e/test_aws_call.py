@@ -298,13 +298,34 @@ def test_a_bucket_in_another_region_is_found_once(seeded, call, status):
     assert outcome["class"] == "ok" and len(seeded.requests()) == 4
 
 
+HIDDEN = {"action": "wrong_region", "status": 301, "hide": True, "region": "us-west-2", "method": "GET",
+          "any_signature": True}  # fmt: skip
+HEAD = {"method": "HEAD", "any_signature": True}
+
+
 def test_a_bucket_whose_region_is_hidden_is_asked_by_head(seeded, call):
     seeded.config(wrong_region=301)
-    seeded.faults({"action": "wrong_region", "status": 301, "hide": True, "region": "us-west-2", "method": "GET", "count": 1,
-                   "any_signature": True})
+    seeded.faults(HIDDEN | {"count": 1})
     outcome = call("bucket=far", "s3", "GetObject", "/k")
     assert [r["method"] for r in seeded.requests()][:2] == ["GET", "HEAD"]
     assert outcome["class"] == "ok"
+
+
+@pytest.mark.parametrize("fault", [{"action": "internal"}, {"action": "unavailable"}, {"action": "throttle"}])
+def test_a_question_for_the_region_that_fails_is_asked_again(seeded, call, fault):
+    """It is as transient as any other: no wrong answer of AWS's."""
+    seeded.config(wrong_region=301)
+    seeded.faults(HIDDEN | {"count": 2}, HEAD | fault | {"count": 1})
+    assert call("bucket=far", "s3", "GetObject", "/k")["class"] == "ok"
+    assert [r["method"] for r in seeded.requests()] == ["GET", "HEAD", "GET", "HEAD", "GET"]
+
+
+def test_a_question_for_the_region_that_never_gets_through_is_unavailable(seeded, call):
+    seeded.config(wrong_region=301)
+    seeded.faults(HIDDEN, HEAD | {"action": "close", "where": "before"})
+    outcome = call("bucket=far", "deadline=2500", "s3", "GetObject", "/k")
+    assert outcome["class"] == "unavailable", outcome
+
 
 
 def test_a_region_that_is_no_region_is_a_wrong_configuration(seeded):
