@@ -35,6 +35,7 @@ int es_aws_sts_start(struct es_aws *aws, const struct es_aws_sts_call *call,
 {
     const struct es_aws_link *link = call->link;
     ES_CLEANUP(es_buf_done) struct es_buf body = {0};
+    ES_CLEANUP(es_freep) struct es_aws_sts *sts = calloc(1, sizeof *sts);
     struct es_aws_pair form[7] = {
         {"Action", call->token ? "AssumeRoleWithWebIdentity" : "AssumeRole"},
         {"Version", "2011-06-15"},
@@ -54,6 +55,8 @@ int es_aws_sts_start(struct es_aws *aws, const struct es_aws_sts_call *call,
     size_t n = 4;
     int r;
 
+    if (!sts)
+        return es_nomem(err);
     if (link->duration) {
         snprintf(seconds, sizeof seconds, "%d", link->duration);
         form[n++] = (struct es_aws_pair){"DurationSeconds", seconds};
@@ -65,12 +68,14 @@ int es_aws_sts_start(struct es_aws *aws, const struct es_aws_sts_call *call,
     r = es_aws_query(&body, form, n, err);
     if (r < 0)
         return r;
-    *ret = calloc(1, sizeof **ret);
-    if (!*ret)
-        return es_nomem(err);
-    (*ret)->call = *call;
+    sts->call = *call;
     send.body = body.data;
     send.body_len = body.len;
-    send.data = *ret;
-    return es_aws_send(aws, &send, err);
+    send.data = sts;
+    r = es_aws_send(aws, &send, err);
+    if (r < 0)
+        return r;
+    *ret = sts;
+    sts = NULL;
+    return 0;
 }
