@@ -3,10 +3,10 @@
 #include "error.h"
 
 #include "endpoint.h"
+#include "envsync/jansson.h"
 #include "xml.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 
 static bool is_alnum(char c)
@@ -151,16 +151,21 @@ static void free_json(json_t **root)
 
 /* A document that is no JSON says nothing. The header counts before "code", which is how the
  * metadata services name it. */
-static void read_json(struct es_aws_error *error, const char *body, size_t len, const char *type)
+static int read_json(struct es_aws_error *error, const char *body, size_t len, const char *type,
+                     struct es_err *err)
 {
-    ES_CLEANUP(free_json) json_t *root = json_loadb(body, len, 0, NULL);
+    ES_CLEANUP(free_json) json_t *root = NULL;
+    json_error_t ignored;
 
+    if (es_jansson_load(body, len, 0, &root, &ignored) == -ENOMEM)
+        return es_nomem(err);
     set_code(error, text_of(root, "__type"));
     set_code(error, type ? type : "");
     set_code(error, text_of(root, "code"));
     set_code(error, text_of(root, "Code"));
     set_denial(error, text_of(root, "message"));
     set_denial(error, text_of(root, "Message"));
+    return 0;
 }
 
 int es_aws_error_read(struct es_aws_error *ret, const char *body, size_t len,
@@ -182,7 +187,7 @@ int es_aws_error_read(struct es_aws_error *ret, const char *body, size_t len,
     if (at < len && body[at] == '<')
         r = read_xml(&error, body + at, len - at, err);
     else if (at < len && body[at] == '{')
-        read_json(&error, body, len, headers->type);
+        r = read_json(&error, body, len, headers->type, err);
     if (headers->type)
         set_code(&error, headers->type);
     if (r == 0)
