@@ -2,6 +2,7 @@
  * user sees; the privileged side checks again, because this process may have been taken over. */
 #include "sink.h"
 
+#include "envsync/key.h"
 #include "envsync/limits.h"
 
 #include <errno.h>
@@ -55,7 +56,10 @@ int es_sink_put(struct es_sink *sink, const struct es_record *record, struct es_
     if (es_put_record(&payload, &mine) < 0)
         return es_nomem(err);
     if (payload.len + 1 > ES_MAX_FRAME)
-        return es_fail(err, ES_INVALID, EMSGSIZE, "a value is larger than 1 MiB");
+        return es_fail(err, ES_INVALID, EMSGSIZE,
+                       "%s: its items take more than %d MiB, the most that one key may have; split "
+                       "the list",
+                       es_key_text(&record->key).text, ES_MAX_FRAME >> 20);
     sink->pipe->records++;
     sink->pipe->bytes += payload.len - record->object.len - record->version.len;
     if (sink->pipe->records > ES_MAX_RECORDS)

@@ -80,6 +80,7 @@ DOCUMENTS = {
     "env: huge": ("a.env", b"A=1\n#" + b"CANARY" * (MIB // 6) + b"\n", "1 MiB"),
     "toml: huge": ("a.toml", b"a = 1\n#" + b"x" * MIB + b"\n", "1 MiB"),
     "json: huge": ("a.json", b'{"a": 1}' + b" " * MIB, "1 MiB"),
+    "json: a list of too many": ("a.json", b'{"k": [' + b"1," * 300_000 + b"1]}", "k: its items"),
 }  # fmt: skip
 
 
