@@ -1,11 +1,12 @@
 /* Which object keys may become files below a mirror's directory. Keys are hostile: they come from
  * whoever can write the bucket. Used on both sides of the wall. */
+#include "envsync/limits.h"
 #include "envsync/provider.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { MAX_PATH_BYTES = 1024, MAX_COMPONENT = 255 };
+enum { MAX_COMPONENT = 255 };
 
 /* ".NAME.envsync-XXXXXX": what a killed run left is removed by this name. */
 static bool is_temporary(const char *name, size_t len)
@@ -30,7 +31,7 @@ static const char *path_fault(const char *path, size_t len)
 {
     const char *fault = NULL;
 
-    if (len > MAX_PATH_BYTES)
+    if (len > ES_MAX_MIRROR_PATH)
         return "has more than 1024 bytes";
     if (memchr(path, '\0', len))
         return "has a NUL byte";
