@@ -139,7 +139,7 @@ int main(int argc, char **argv)
     es_notify_status(&session.notify, r < 0 ? err.msg : "");
     if (r < 0) {
         if (es_process_caught() && r == -EINTR) {
-            es_log_line(&session.log, ES_LEVEL_WARNING, "interrupted; nothing was changed");
+            es_log_line(&session.log, ES_LEVEL_WARNING, "interrupted; no new set was published");
             es_process_die(es_process_caught());
         }
         es_log_line(&session.log, ES_LEVEL_ERROR, "%s", err.msg);

@@ -185,7 +185,7 @@ def test_a_signal_meanwhile_ends_the_run_and_changes_nothing(sealing, when):
     pid = sealing.host.path("pid")
     sealing.wrapper(f'echo $$ >{pid}; kill -TERM $PPID; exec sleep 30')
     result = sealing.run("sync")
-    assert result.rc == -15 and "nothing was changed" in result.err, str(result)
+    assert result.rc == -15 and "no new set was published" in result.err, str(result)
     kept = {name: data for name, data in sealing.host.kept().items() if not name.endswith("/lock")}
     before = {name: data for name, data in before.items() if not name.endswith("/lock")}
     assert (kept, sealing.host.state()) == (before, outputs)

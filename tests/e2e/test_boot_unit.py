@@ -222,7 +222,7 @@ def test_a_timeout_of_the_unit_leaves_nothing_behind(machine):
     # At SIGTERM, and not only at the SIGKILL that follows after TimeoutStopSec=.
     assert time.monotonic() - began < 20 * SLOW
     assert unit.show("Result") == "timeout"
-    assert [(4, "warning: interrupted; nothing was changed")] == unit.said(least=4)
+    assert [(4, "warning: interrupted; no new set was published")] == unit.said(least=4)
     assert machine.run("sh", "-c", "cd /run/slow; ls -la; stat -c %y%i *").stdout == before
     left = machine.run("sh", "-c", f"find /run/slow /run/envsync -name '*{TEMP_MARK}*'; pgrep -x sleep; true")
     assert left.stdout == b""
