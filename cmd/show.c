@@ -46,40 +46,34 @@ static const char *restored_word(enum es_target_state state)
                                        : "restored";
 }
 
-const char *es_show_state(const struct es_piece *piece, bool dry_run)
-{
-    if (piece->kept)
-        return "kept";
-    switch (piece->target.state) {
-    case ES_TARGET_CREATE:
-        return dry_run ? "would be created" : "created";
-    case ES_TARGET_UPDATE:
-        return dry_run ? "would be updated" : "updated";
-    case ES_TARGET_REPAIR:
-        return dry_run ? "would be repaired" : "repaired";
-    case ES_TARGET_UNKNOWN:
-        return "not comparable";
-    default:
-        return restored_word(piece->restored);
-    }
-}
-
 const char *es_show_file_state(enum es_file_state state, bool dry_run)
 {
-    switch (state) {
-    case ES_FILE_CREATE:
-        return dry_run ? "would be created" : "created";
-    case ES_FILE_UPDATE:
-        return dry_run ? "would be updated" : "updated";
-    case ES_FILE_REPAIR:
-        return dry_run ? "would be repaired" : "repaired";
-    case ES_FILE_REMOVE:
-        return dry_run ? "would be removed" : "removed";
-    case ES_FILE_UNKNOWN:
-        return "not comparable";
-    default:
-        return "unchanged";
-    }
+    static const char *const words[][2] = {
+        [ES_FILE_SAME] = {"unchanged", "unchanged"},
+        [ES_FILE_CREATE] = {"created", "would be created"},
+        [ES_FILE_UPDATE] = {"updated", "would be updated"},
+        [ES_FILE_REPAIR] = {"repaired", "would be repaired"},
+        [ES_FILE_REMOVE] = {"removed", "would be removed"},
+        [ES_FILE_UNKNOWN] = {"not comparable", "not comparable"},
+    };
+
+    return words[state][dry_run];
+}
+
+const char *es_show_state(const struct es_piece *piece, bool dry_run)
+{
+    static const enum es_file_state as_file[] = {
+        [ES_TARGET_CREATE] = ES_FILE_CREATE,
+        [ES_TARGET_UPDATE] = ES_FILE_UPDATE,
+        [ES_TARGET_REPAIR] = ES_FILE_REPAIR,
+        [ES_TARGET_UNKNOWN] = ES_FILE_UNKNOWN,
+    };
+
+    if (piece->kept)
+        return "kept";
+    return piece->target.state == ES_TARGET_SAME
+               ? restored_word(piece->restored)
+               : es_show_file_state(as_file[piece->target.state], dry_run);
 }
 
 static char file_marker(enum es_file_state state)
