@@ -210,6 +210,8 @@ int es_args_parse(int argc, char **argv, struct es_args *ret, const struct es_co
     struct parsing p = {0};
     int option, r;
 
+    if (argc < 1) /* which kernels before 5.18 let somebody do; getopt() would read on */
+        return es_fail(err, ES_USAGE, EINVAL, "started without a name; see envsync --help");
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":c:qv", options, NULL)) >= 0) {
         const char flag[] = {'-', (char)optopt, '\0'};
