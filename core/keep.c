@@ -88,7 +88,6 @@ static int fill_manifest(struct es_run *run, struct es_manifest *m, struct es_er
     if (r < 0)
         return r;
     r = es_put_value(&m->configured, &run->config.root);
-
     if (r == 0)
         r = fill_sources(run, m);
     if (r == 0)

@@ -158,8 +158,8 @@ int es_own_unit_find(const struct es_process *process, int64_t until, struct es_
         es_buf_putc(&own.names, ' ') < 0)
         return es_nomem(err);
     /* Only these have commands that come before their start. */
-    if ((ends_in(own.name, strlen(own.name), ".service") ||
-         ends_in(own.name, strlen(own.name), ".socket")))
+    if (ends_in(own.name, strlen(own.name), ".service") ||
+        ends_in(own.name, strlen(own.name), ".socket"))
         r = ask_about(process, until, &own, err);
     if (r < 0)
         return r;

@@ -458,7 +458,6 @@ int es_worker_finish(struct es_worker *worker, struct es_err *err)
 {
     int64_t deadline = es_clock_ms() + LAST_WORDS;
     int status = 0;
-
     pid_t ended;
 
     while ((ended = waitpid(worker->pid, &status, WNOHANG)) == 0) {
