@@ -85,6 +85,9 @@ note(struct es_sink *sink, uint8_t level, struct es_err *err, const char *fmt, v
     ES_CLEANUP(es_buf_done) struct es_buf payload = {0};
     char text[ES_ERR_MAX];
 
+    /* Where one request has failed, others of the source are still answered. */
+    if (sink->ended)
+        return 0;
     /* Counted apart: details must not leave notes without room. */
     if ((level == LOG_NOTICE ? sink->pipe->notes++ : sink->pipe->details++) >= ES_MAX_NOTES)
         return 0;
@@ -244,6 +247,7 @@ int es_sink_finish(struct es_sink *sink, const struct es_err *failure, struct es
     if (es_put_u32(&payload, sink->source) < 0 || es_put_u8(&payload, failure != NULL) < 0 ||
         (failure && put_failure(&payload, failure) < 0))
         return es_nomem(err);
+    sink->ended = true;
     return send(sink->pipe, ES_FRAME_DONE, &payload, err);
 }
 

@@ -18,6 +18,7 @@ struct es_pipe {
 struct es_sink {
     struct es_pipe *pipe;
     uint32_t source; /* whose it is */
+    bool ended;      /* it has said so: nothing more comes from it */
 };
 
 /* The source's options as they are after all variables and facts: what its data counts for. */

@@ -457,6 +457,15 @@ def test_a_denial_names_what_to_allow(s3, gateway):
     assert s3.files == {}
 
 
+def test_what_is_answered_after_a_denial_changes_no_exit_code(s3, gateway):
+    """With -v each answer is told, those too that come when the source has failed already."""
+    fill(gateway, {f"{n:02}": CANARY for n in range(40)})
+    gateway.faults({"action": "access_denied", "operation": "GetObject"})
+    for _ in range(4):
+        result = s3(MIRROR, "-v")
+        assert result.rc == 77 and "s3:GetObject" in result.err, result
+
+
 @pytest.mark.parametrize("options", [
     "", 'mirror = ["**"]', 'merge = ["*"]\ndir = "/etc/foo"', 'merge = ["/x"]', 'merge = ["a**"]',
     'merge = ["*"]\nprune = true', 'merge = ["*"]\nexpected_bucket_owner = "me"',
