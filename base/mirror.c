@@ -30,6 +30,7 @@ static const char *component_fault(const char *name, size_t len)
 static const char *path_fault(const char *path, size_t len)
 {
     const char *fault = NULL;
+    size_t depth = 0;
 
     if (len > ES_MAX_MIRROR_PATH)
         return "has more than 1024 bytes";
@@ -40,6 +41,8 @@ static const char *path_fault(const char *path, size_t len)
         size_t n = slash ? (size_t)(slash - path) - at : len - at;
 
         fault = component_fault(path + at, n);
+        if (!fault && slash && ++depth > ES_MAX_MIRROR_DEPTH)
+            fault = "is more than 50 directories deep";
         at += n + 1;
     }
     return fault;

@@ -23,6 +23,7 @@ enum {
     ES_MAX_FILE_DATA = 128 << 10,   /* bytes of a mirrored file in one frame */
     ES_MAX_OPEN_FILES = 300,        /* mirrored files under way at once */
     ES_MAX_MIRROR_PATH = 1024,      /* bytes of a mirrored file's path below its dir */
+    ES_MAX_MIRROR_DEPTH = 50,       /* directories in it */
     ES_MAX_NOTES = 1000,            /* notes that one run may print */
     ES_MAX_UNIT = 1 << 20,          /* one file of a systemd unit; systemd's own limit of a line */
     ES_MAX_UNIT_FILES = 256,        /* a unit and its drop-ins */
