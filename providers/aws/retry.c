@@ -202,11 +202,9 @@ enum es_aws_verdict es_aws_retry(struct es_aws_retry *retry, struct es_aws_budge
         give(budget, retry->taken ? retry->taken : 1);
     if (verdict == ES_AWS_OK || verdict == ES_AWS_FATAL)
         return verdict;
-    if (left <= 0)
-        return ES_AWS_OVER;
     if (!throttled && verdict != ES_AWS_TRANSIENT)
         return repair(retry, verdict, ret_delay_ms);
-    if (retry->last)
+    if (left <= 0 || retry->last)
         return ES_AWS_OVER;
     retry->retries++;
     paid = take(retry, budget, throttled ? COST_THROTTLED : COST);

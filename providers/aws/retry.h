@@ -26,7 +26,8 @@
  *
  * REPAIRS
  *     Expired credentials, a wrong clock and a wrong region are repaired by the caller and tried
- *     again at once, each once per request; the second time they are fatal.
+ *     again at once, each once per request; the second time they are fatal. That is so with little
+ *     time left, too: who ends there as unreachable is served its last good values.
  */
 #ifndef ENVSYNC_AWS_RETRY_H
 #define ENVSYNC_AWS_RETRY_H

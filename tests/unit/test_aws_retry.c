@@ -196,6 +196,22 @@ static void the_deadline_ends_it_after_one_last_try(void **state)
     assert_int_equal(es_aws_retry(&retry, &budget, &slow, 70000, 61000, 0, &delay), ES_AWS_OVER);
 }
 
+static void what_is_repaired_at_once_is_so_at_the_deadline_too(void **state)
+{
+    struct es_aws_answer expired = answer(400, "ExpiredTokenException");
+    struct es_aws_budget budget;
+    struct es_aws_retry retry = {0};
+    int64_t delay = -1;
+
+    (void)state;
+    es_aws_budget_init(&budget);
+    assert_int_equal(es_aws_retry(&retry, &budget, &expired, 60900, 61000, 7, &delay),
+                     ES_AWS_EXPIRED);
+    assert_int_equal(delay, 0);
+    assert_int_equal(es_aws_retry(&retry, &budget, &expired, 60950, 61000, 7, &delay),
+                     ES_AWS_FATAL);
+}
+
 static void an_empty_budget_slows_down_and_never_fails(void **state)
 {
     struct es_aws_answer broken = answer(500, NULL), fine = answer(200, NULL);
@@ -311,6 +327,7 @@ int main(void)
         cmocka_unit_test(hints_of_the_server_are_followed_within_bounds),
         cmocka_unit_test(repairs_are_tried_once_each_and_at_once),
         cmocka_unit_test(the_deadline_ends_it_after_one_last_try),
+        cmocka_unit_test(what_is_repaired_at_once_is_so_at_the_deadline_too),
         cmocka_unit_test(an_empty_budget_slows_down_and_never_fails),
         cmocka_unit_test(a_fleet_of_1000_hosts_is_served_whole_before_the_deadline),
     };
