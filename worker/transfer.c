@@ -316,6 +316,22 @@ static enum es_http_outcome judge(const struct transfer *t, CURLcode code)
     }
 }
 
+/* libcurl bounds a line of a header by itself, before it hands it over, and up to 8.6 has only this
+ * word for it. */
+static bool is_long_line(const struct transfer *t, CURLcode code)
+{
+    enum { TOO_LARGE = 100 }; /* CURLE_TOO_LARGE, since 8.6 */
+    curl_off_t sent = 0;
+    void *volatile memory;
+
+    if (t->headed || !t->seat || (code != CURLE_OUT_OF_MEMORY && (int)code != TOO_LARGE))
+        return false;
+    curl_easy_getinfo(t->seat->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+    memory = malloc(MAX_HEADERS);
+    free(memory);
+    return sent != 0 && memory;
+}
+
 /* Where it was when the time was up. */
 static const char *phase_of(const struct transfer *t)
 {
@@ -341,11 +357,11 @@ void transfer_done(struct transfer *t, enum es_http_outcome outcome, CURLcode co
     if (t->verdict != ES_HTTP_ANSWERED)
         answer.outcome = t->verdict;
     else if (outcome == ES_HTTP_ANSWERED)
-        answer.outcome = judge(t, code);
+        answer.outcome = is_long_line(t, code) ? ES_HTTP_TOO_LARGE : judge(t, code);
     answer.status = t->status;
     answer.body = t->got; /* lent */
     answer.verified = t->line->tls && t->status != 0;
-    answer.detail = "";
+    answer.detail = "before it was its turn";
     if (t->seat) {
         curl_easy_getinfo(t->seat->easy, CURLINFO_NUM_CONNECTS, &connects);
         answer.reused = connects == 0;

@@ -159,6 +159,7 @@ MALFORMED = {
     "endless-listing": (65, LIST | {"action": "huge_body", "fill": " "}),
     "endless-object": (65, OBJECT | {"action": "huge_body", "fill": " "}),
     "endless-headers": (65, SECRETS | {"action": "huge_headers"}),
+    "an-endless-header": (65, SECRETS | {"action": "huge_headers", "size": 4 << 20, "line": 4 << 20}),
     "empty-listing-document": (65, LIST | {"action": "body", "body": ""}),
     "empty-json-document": (65, SSM | {"action": "body", "body": ""}),
     "cut-xml": (65, LIST | {"action": "malformed"}),
