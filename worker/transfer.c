@@ -368,6 +368,9 @@ void transfer_done(struct transfer *t, enum es_http_outcome outcome, CURLcode co
         answer.detail = t->seat->error[0]  ? t->seat->error
                         : code == CURLE_OK ? "cut off"
                                            : curl_easy_strerror(code);
+        /* libcurl quotes a proxy that it cannot make out, with the password in it. */
+        if (t->line->proxy && strchr(t->line->proxy, '@'))
+            answer.detail = curl_easy_strerror(code);
         if (outcome == ES_HTTP_DEADLINE)
             answer.detail = phase_of(t);
     }

@@ -165,8 +165,14 @@ static int client_new(struct es_aws_shared *shared, const struct es_fetch *fetch
     if (r < 0)
         return r;
     aws->proxy = given(options->proxy);
-    if (!aws->proxy)
+    if (!aws->proxy) {
         aws->proxy = es_surroundings_get(fetch->surroundings, "HTTPS_PROXY");
+        r = aws->proxy ? es_aws_proxy_check(aws->proxy, err) : 0;
+        if (r < 0) {
+            es_context(err, "HTTPS_PROXY");
+            return r;
+        }
+    }
     aws->custom = es_aws_custom_endpoint(&aws->settings, service, own, &origin);
     *ret = aws;
     aws = NULL;

@@ -229,6 +229,67 @@ static int read_custom(const char *url, struct es_aws_endpoint *out, struct es_e
     return is_host(out->host) ? 0 : bad_url(err, "its host is no host name or address");
 }
 
+/* ---- a proxy ---- */
+
+static int bad_proxy(struct es_err *err, const char *why)
+{
+    return es_fail(err, ES_CONFIG, EINVAL, "it must be http(s)://[USER:PASSWORD@]HOST:PORT: %s",
+                   why);
+}
+
+/* Other than a service's, a proxy's name may be one that no host of the internet has. */
+static bool is_proxy_host(const char *host, size_t len)
+{
+    char bare[ES_AWS_HOST];
+
+    if (len == 0 || len >= sizeof bare)
+        return false;
+    memcpy(bare, host, len);
+    bare[len] = '\0';
+    if (host[0] == '[')
+        return is_host(bare);
+    for (size_t i = 0; i < len; i++)
+        if (!is_alnum(host[i]) && !strchr("-._", host[i]))
+            return false;
+    return true;
+}
+
+static bool is_user_info(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f || text[i] == '@')
+            return false;
+    return true;
+}
+
+int es_aws_proxy_check(const char *proxy, struct es_err *err)
+{
+    const char *host = strstr(proxy, "://"), *at, *port;
+    size_t len;
+    uint16_t number;
+
+    if (host && strncmp(proxy, "http://", 7) != 0 && strncmp(proxy, "https://", 8) != 0)
+        return bad_proxy(err, "it starts with neither http:// nor https://");
+    host = host ? host + 3 : proxy;
+    len = strcspn(host, "/?#");
+    if (host[len] != '\0' && strcmp(host + len, "/") != 0)
+        return bad_proxy(err, "something follows the port");
+    at = memrchr(host, '@', len);
+    if (at && !is_user_info(host, (size_t)(at - host)))
+        return bad_proxy(err, "the user or password has a character that must be written as %XX");
+    if (at) {
+        len -= (size_t)(at + 1 - host);
+        host = at + 1;
+    }
+    port = host[0] == '[' ? memchr(host, ']', len) : host;
+    port = port ? memchr(port, ':', len - (size_t)(port - host)) : NULL;
+    if (port && !read_port(port + 1, len - (size_t)(port + 1 - host), &number))
+        return bad_proxy(err, "its port is no number from 1 to 65535");
+    if (!is_proxy_host(host, port ? (size_t)(port - host) : len))
+        return bad_proxy(err, "its host is no host name or address");
+    return 0;
+}
+
 /* ---- AWS's own ---- */
 
 static int make_standard(const struct es_aws_endpoint_want *want, struct es_aws_endpoint *out,

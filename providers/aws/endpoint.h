@@ -47,6 +47,10 @@ struct es_aws_endpoint {
 int es_aws_endpoint(const struct es_aws_endpoint_want *want, struct es_aws_endpoint *ret,
                     struct es_err *err);
 
+/* [http(s)://][USER[:PASSWORD]@]HOST[:PORT][/]. ES_CONFIG says what is wrong, and nothing of the
+ * text: it may hold a password. What passes, libcurl can take apart, and need not complain of. */
+int es_aws_proxy_check(const char *proxy, struct es_err *err);
+
 /* [a-zA-Z0-9-]{1,63}, not all digits, no '-' at an end. */
 bool es_aws_region_valid(const char *region);
 

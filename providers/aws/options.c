@@ -55,14 +55,12 @@ static int check_endpoint(const char *endpoint, struct es_err *err)
 
 static int check_proxy(const char *proxy, struct es_err *err)
 {
-    const char *host = strstr(proxy, "://");
+    int r = strstr(proxy, "://") ? es_aws_proxy_check(proxy, err)
+                                 : es_fail(err, ES_CONFIG, EINVAL, "write http://HOST:PORT");
 
-    if ((strncmp(proxy, "http://", 7) != 0 && strncmp(proxy, "https://", 8) != 0) || !host[3])
-        return es_fail(err, ES_CONFIG, EINVAL, "proxy: write http://host:port");
-    for (const char *p = proxy; *p; p++)
-        if ((unsigned char)*p <= ' ' || *p == 0x7f)
-            return es_fail(err, ES_CONFIG, EINVAL, "proxy: is no URL");
-    return 0;
+    if (r < 0)
+        es_context(err, "proxy");
+    return r;
 }
 
 /* arn:aws:iam::123456789012:role/name */

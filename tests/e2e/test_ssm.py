@@ -64,6 +64,24 @@ def test_https_proxy_counts_only_where_env_lists_it(ssm, gateway):
     assert result.rc == 69 and not gateway.requests(), result
 
 
+@pytest.mark.parametrize("proxy", ["http://user:{}@proxy:99999", "http://user:{}@proxy/x y", "ftp://user:{}@proxy",
+                                   "http://user:{}@[::1", "user:{}@:3128"])  # fmt: skip
+def test_a_proxy_that_is_none_is_78_and_its_password_is_not_told(ssm, gateway, proxy):
+    env = gateway.environment(HTTPS_PROXY=proxy.format(CANARY))
+    for arguments in [], ["-v"], ["--json"]:
+        result, _ = ssm('path = "/foo/prod/"', gateway, *arguments, env=env, top='env = ["HTTPS_PROXY"]')
+        assert result.rc == 78 and "HTTPS_PROXY: " in result.err + result.out, result
+        assert CANARY not in result.err + result.out, result
+    result, _ = ssm(f'path = "/foo/prod/"\nproxy = "{proxy.format(CANARY)}"', gateway)
+    assert result.rc == 78 and "proxy: " in result.err and CANARY not in result.err, result
+
+
+def test_the_password_of_a_proxy_that_does_not_answer_is_not_told(ssm, gateway):
+    env = gateway.environment(HTTPS_PROXY=f"http://user:{CANARY}@127.0.0.1:1")
+    result, _ = ssm('path = "/foo/prod/"', gateway, "-v", "--deadline", "1s", env=env, top='env = ["HTTPS_PROXY"]')
+    assert result.rc == 69 and CANARY not in result.err, result
+
+
 def test_what_the_last_run_wrote_is_no_input_of_the_next(host, gateway):
     """A unit reads its env file before its ExecStartPre line runs: what the sources say would decide
     where they are asked."""

@@ -43,6 +43,13 @@ static void test_what_cannot_be_is_refused_and_named(void **state)
     refused((struct es_aws_options){.endpoint = text("host:8080")}, "endpoint: ");
     refused((struct es_aws_options){.proxy = text("proxy:3128")}, "proxy: ");
     refused((struct es_aws_options){.proxy = text("http://")}, "proxy: ");
+    refused((struct es_aws_options){.proxy = text("ftp://proxy")}, "proxy: ");
+    refused((struct es_aws_options){.proxy = text("http://proxy:99999")}, "proxy: ");
+    refused((struct es_aws_options){.proxy = text("http://proxy/x")}, "proxy: ");
+    refused((struct es_aws_options){.proxy = text("http://[::1")}, "proxy: ");
+    refused((struct es_aws_options){.proxy = text("http://user:pw@")}, "proxy: ");
+    refused((struct es_aws_options){.proxy = text("http://user:p w@proxy")}, "proxy: ");
+    refused((struct es_aws_options){.proxy = text("http://user:p@w@proxy")}, "proxy: ");
     refused((struct es_aws_options){.role_arn = text("arn:aws:iam::1:user/x")}, "role_arn: ");
     refused((struct es_aws_options){.role_arn = text("admin")}, "role_arn: ");
 }
