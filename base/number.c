@@ -130,16 +130,13 @@ static bool float_shaped(const char *p)
     return *p == '\0';
 }
 
-bool es_float_parse(const char *text, size_t len, double *ret)
+bool es_float_parse(const struct es_buf *text, double *ret)
 {
-    ES_CLEANUP(es_buf_done) struct es_buf copy = {0};
     double value;
 
-    if (memchr(text, '\0', len) || es_buf_set(&copy, text, len) < 0)
+    if (strlen(es_buf_str(text)) != text->len || !float_shaped(es_buf_str(text)))
         return false;
-    if (!float_shaped(es_buf_str(&copy)))
-        return false;
-    value = strtod(copy.data, NULL);
+    value = strtod(text->data, NULL);
     if (!isfinite(value))
         return false;
     *ret = value;

@@ -49,7 +49,7 @@ static int to_float(struct es_value *value, const char **ret_why)
         *value = (struct es_value){.type = ES_FLOAT, .number = (double)value->integer};
         return 0;
     }
-    if (!is_text(value) || !es_float_parse(es_buf_str(&value->text), value->text.len, &number)) {
+    if (!is_text(value) || !es_float_parse(&value->text, &number)) {
         *ret_why = "types: the value is no number that a float holds";
         return -EINVAL;
     }

@@ -17,6 +17,12 @@ static int bad_frame(struct es_err *err)
     return es_fail(err, ES_INTERNAL, EBADMSG, "the worker sent what is no record");
 }
 
+/* A frame that does not decode. */
+static int unreadable(int r, struct es_err *err)
+{
+    return r == -ENOMEM ? es_nomem(err) : bad_frame(err);
+}
+
 /* An honest worker keeps far below it: what it tells of 100000 objects ends up in the manifest. */
 enum { MAX_TOLD = 64 << 20 };
 
@@ -73,10 +79,8 @@ static int take_record(struct es_collecting *c, uint32_t source, struct es_curso
     if (r < 0)
         return r;
     r = es_get_record(in, &record);
-    if (r == -ENOMEM)
-        return es_nomem(err);
     if (r < 0 || in->left > 0 || record.source != source)
-        return bad_frame(err);
+        return unreadable(r, err);
     r = es_record_check(&record, err);
     return r < 0 ? r : add_record(c->fetched, &record, err);
 }
@@ -86,9 +90,12 @@ static int take_note(struct es_collecting *c, uint32_t source, struct es_cursor 
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     uint8_t level;
+    int r = es_get_u8(in, &level);
 
-    if (es_get_u8(in, &level) < 0 || es_get_bytes(in, &text) < 0 || in->left > 0)
-        return bad_frame(err);
+    if (r == 0)
+        r = es_get_bytes(in, &text);
+    if (r < 0 || in->left > 0)
+        return unreadable(r, err);
     es_report_add(c->report, level <= ES_LEVEL_NOTICE ? ES_LEVEL_NOTICE : ES_LEVEL_INFO,
                   "source %s: %.*s", c->config->sources[source].name, ES_ERR_MAX,
                   es_buf_str(&text));
@@ -104,15 +111,20 @@ static int take_address(struct es_collecting *c, uint32_t source, struct es_curs
 
 static int take_object(struct es_cursor *in, struct es_kept_object *ret)
 {
-    uint64_t size, modified;
+    uint64_t size = 0, modified = 0;
+    int r = es_get_bytes(in, &ret->name);
 
-    if (es_get_bytes(in, &ret->name) < 0 || es_get_bytes(in, &ret->version) < 0 ||
-        es_get_u64(in, &size) < 0 || es_get_u64(in, &modified) < 0 ||
-        es_get_u32(in, &ret->rank) < 0)
-        return -EBADMSG;
+    if (r == 0)
+        r = es_get_bytes(in, &ret->version);
+    if (r == 0)
+        r = es_get_u64(in, &size);
+    if (r == 0)
+        r = es_get_u64(in, &modified);
+    if (r == 0)
+        r = es_get_u32(in, &ret->rank);
     ret->size = (int64_t)size;
     ret->modified_ms = (int64_t)modified;
-    return 0;
+    return r;
 }
 
 static int keep_object(struct es_collecting *c, uint32_t source, struct es_kept_object *object,
@@ -270,21 +282,22 @@ static bool is_no_last_good(const struct es_collecting *c, uint32_t number, char
     return why[0] != '\0';
 }
 
-bool es_collect_last_good(struct es_collecting *c, uint32_t number, struct es_err *why)
+int es_collect_last_good(struct es_collecting *c, uint32_t number, struct es_err *why)
 {
     const struct es_before *before = known(c, number);
     char reason[ES_ERR_MAX];
-    struct es_err ignored;
+    int r;
 
     if (is_no_last_good(c, number, reason)) {
         es_advise(why, reason);
-        return false;
+        return 0;
     }
-    if (es_collect_before(c, number, before, &ignored) < 0)
-        return false;
+    r = es_collect_before(c, number, before, why);
+    if (r < 0)
+        return r;
     c->fetched->fetched_ms[number] = before->fetched_ms;
     c->fetched->sources[number].given = true;
-    return true;
+    return 1;
 }
 
 /* The object of the last set that this one still is, or NULL. They are kept in the order of their
@@ -318,8 +331,9 @@ static int take_merged(struct es_collecting *c, uint32_t source, bool same, stru
 
     if (r < 0)
         return r;
-    if (take_object(in, &object) < 0)
-        return bad_frame(err);
+    r = take_object(in, &object);
+    if (r < 0)
+        return unreadable(r, err);
     if (before)
         kept = find_same(before->kept, &object);
     if (same && !kept)
@@ -339,8 +353,11 @@ static int take_file_same(struct es_collecting *c, uint32_t source, struct es_cu
 
     if (r < 0)
         return r;
-    if (es_get_bytes(in, &path) < 0 || take_object(in, &object) < 0 || !before)
-        return bad_frame(err);
+    r = es_get_bytes(in, &path);
+    if (r == 0)
+        r = take_object(in, &object);
+    if (r < 0 || !before)
+        return unreadable(r, err);
     /* They come in the order in which they are kept: the search ends where it begins. */
     for (size_t i = 0; i < before->n_files; i++) {
         size_t at = (c->next_same + i) % before->n_files;
@@ -371,9 +388,11 @@ static int take_file(struct es_collecting *c, enum es_frame type, uint32_t sourc
         r = count_object(c, err);
         if (r < 0)
             return r;
-        if (es_get_bytes(in, &path) < 0 || take_object(in, &object) < 0)
-            return bad_frame(err);
-        return es_mirror_begin(mirror, source, id, &path, &object, err);
+        r = es_get_bytes(in, &path);
+        if (r == 0)
+            r = take_object(in, &object);
+        return r < 0 ? unreadable(r, err)
+                     : es_mirror_begin(mirror, source, id, &path, &object, err);
     case ES_FRAME_FILE_DATA:
         return es_mirror_data(mirror, source, id, in->p, in->left, err);
     case ES_FRAME_FILE_END:
@@ -404,10 +423,12 @@ static int take_message(struct es_cursor *in, struct es_err *ret)
 {
     ES_CLEANUP(es_buf_done) struct es_buf text = {0};
     uint8_t class;
+    int r = es_get_u8(in, &class);
 
-    if (es_get_u8(in, &class) < 0 || class >= ES_CLASSES || es_get_bytes(in, &text) < 0 ||
-        in->left > 0)
-        return -EBADMSG;
+    if (r == 0 && class < ES_CLASSES)
+        r = es_get_bytes(in, &text);
+    if (r < 0 || class >= ES_CLASSES || in->left > 0)
+        return r < 0 ? r : -EBADMSG;
     es_fail(ret, class_of(class), EIO, "%s", es_buf_str(&text));
     return 0;
 }
@@ -447,8 +468,9 @@ static int take_done(struct es_collecting *c, uint32_t source, struct es_cursor 
     if (es_get_u8(in, &failed) < 0)
         return bad_frame(err);
     c->pending[source] = false;
-    if (failed && take_message(in, &why) < 0)
-        return bad_frame(err);
+    r = failed ? take_message(in, &why) : 0;
+    if (r < 0)
+        return unreadable(r, err);
     /* What a program printed counts for nothing where it failed; that it failed says more than
      * what is wrong with its output. */
     r = judge_program(c, source, failed, &why);
@@ -513,15 +535,18 @@ static int take_remark(struct es_collecting *c, struct es_cursor *in, struct es_
 
     if (r < 0)
         return r;
-    if (es_get_bytes(in, &text) < 0 || in->left > 0)
-        return bad_frame(err);
+    r = es_get_bytes(in, &text);
+    if (r < 0 || in->left > 0)
+        return unreadable(r, err);
     es_report_add(c->report, ES_LEVEL_INFO, "worker: %.*s", ES_ERR_MAX, es_buf_str(&text));
     return 0;
 }
 
 int es_collect_fatal(struct es_cursor *in, struct es_err *err)
 {
-    return take_message(in, err) < 0 ? bad_frame(err) : -EIO;
+    int r = take_message(in, err);
+
+    return r < 0 ? unreadable(r, err) : -EIO;
 }
 
 int es_collect(struct es_collecting *c, enum es_frame type, struct es_cursor *in,

@@ -35,8 +35,9 @@ void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct 
 int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_before *before,
                       struct es_err *err);
 
-/* Takes a source's records and files from the last set, because it cannot be reached. False where
- * there is no such set, or it is too old: that is added to `why`. */
-bool es_collect_last_good(struct es_collecting *c, uint32_t number, struct es_err *why);
+/* Takes a source's records and files from the last set, because it cannot be reached: 1. 0 where
+ * there is no such set, or it is too old: that is added to `why`. Negative, and `why` says that
+ * instead, where there is no memory. */
+int es_collect_last_good(struct es_collecting *c, uint32_t number, struct es_err *why);
 
 #endif

@@ -308,8 +308,11 @@ static int finish_top(struct es_config *config, struct es_err *err)
     if (config->deadline <= 0)
         return es_config_fail(config, pos_of(config, "deadline"), err,
                               "deadline must be above zero");
-    if (asprintf(&config->etc_dir, "/etc/%s", config->app) < 0 ||
-        asprintf(&config->run_dir, "/run/%s", config->app) < 0)
+    if (asprintf(&config->etc_dir, "/etc/%s", config->app) < 0)
+        config->etc_dir = NULL;
+    if (asprintf(&config->run_dir, "/run/%s", config->app) < 0)
+        config->run_dir = NULL;
+    if (!config->etc_dir || !config->run_dir)
         return es_nomem(err);
     return look_up_ids(config, user_named, err);
 }

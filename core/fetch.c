@@ -56,6 +56,7 @@ struct es_age es_age_of(int64_t then_ms)
 void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct es_err *why)
 {
     const struct es_source *source = &c->config->sources[number];
+    int last_good;
 
     es_context(why, "source %s", source->name);
     forget(c->fetched, number);
@@ -69,8 +70,10 @@ void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct 
         es_report_add(c->report, ES_LEVEL_WARNING, "%s; skipped", why->msg);
         return;
     }
-    if (why->class == ES_UNAVAILABLE && strcmp(source->on_unavailable, "last-good") == 0 &&
-        es_collect_last_good(c, number, why)) {
+    last_good = why->class == ES_UNAVAILABLE && strcmp(source->on_unavailable, "last-good") == 0
+                    ? es_collect_last_good(c, number, why)
+                    : 0;
+    if (last_good > 0) {
         c->fetched->states[number] = ES_SOURCE_STALE;
         es_report_add(c->report, ES_LEVEL_WARNING, "%s; its last good values are used, %s old",
                       why->msg, es_age_of(c->fetched->fetched_ms[number]).text);
@@ -82,7 +85,7 @@ void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct 
         es_report_error(c->report, why);
     } else {
         c->first = *why;
-        c->failed = r;
+        c->failed = last_good < 0 ? last_good : r;
     }
 }
 

@@ -140,29 +140,28 @@ void es_keep_done(struct es_buf *texts, size_t n)
 
 /* Would the new generation say what the present one says? What came back from a sealed copy is the
  * same set as before the reboot. */
-static int same_manifest(const struct es_run *run, const struct es_manifest *m, bool *ret)
+static int same_manifest(const struct es_run *run, const struct es_manifest *m, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf a = {0}, b = {0};
     struct es_manifest now = *m;
-    int r;
 
     now.boot_id = run->memory.store.set.boot_id;
-    r = es_manifest_encode(&now, &a);
-    if (r == 0)
-        r = es_manifest_encode(&run->memory.store.set, &b);
-    *ret = es_buf_equal(&a, &b);
-    return r;
+    if (es_manifest_encode(&now, &a) < 0 || es_manifest_encode(&run->memory.store.set, &b) < 0)
+        return es_nomem(err);
+    return es_buf_equal(&a, &b);
 }
 
-static bool same_file(const struct es_run *run, bool on_disk, const char *name,
-                      const struct es_buf *text)
+/* 1 or 0. What is lost or damaged differs; what cannot be read in this moment is a failure. */
+static int same_file(const struct es_run *run, bool on_disk, const char *name,
+                     const struct es_buf *text, struct es_err *err)
 {
     ES_CLEANUP(es_buf_done) struct es_buf old = {0};
-    struct es_err ignored;
+    int r = es_store_read(&run->memory.store, run->memory.store.current, es_half_of(on_disk), name,
+                          &old, NULL, err);
 
-    return es_store_read(&run->memory.store, run->memory.store.current, es_half_of(on_disk), name,
-                         &old, NULL, &ignored) == 0 &&
-           es_buf_equal(&old, text);
+    if (r == -ENOENT || r == -EBADMSG)
+        return 0;
+    return r < 0 ? r : es_buf_equal(&old, text);
 }
 
 /* What a kept output holds is what the last set has of it. */
@@ -202,58 +201,76 @@ static bool leaves_disk(const struct es_run *run)
 }
 
 /* Does an output of the present set hold, with the same owner and mode, what the new one has? */
-static bool same_output(const struct es_run *run, const struct es_kept_output *now,
-                        const struct es_buf *text)
+static int same_output(const struct es_run *run, const struct es_kept_output *now,
+                       const struct es_buf *text, struct es_err *err)
 {
     const struct es_manifest *old = &run->memory.store.set;
 
     for (size_t i = 0; i < old->n_outputs; i++) {
         const struct es_kept_output *before = &old->outputs[i];
 
-        if (es_buf_equal(&before->path, &now->path))
-            return before->owner.uid == now->owner.uid && before->owner.gid == now->owner.gid &&
-                   before->owner.mode == now->owner.mode &&
-                   same_file(run, before->on_disk, es_output_file(i).text, text);
+        if (!es_buf_equal(&before->path, &now->path))
+            continue;
+        if (before->owner.uid != now->owner.uid || before->owner.gid != now->owner.gid ||
+            before->owner.mode != now->owner.mode)
+            return 0;
+        return same_file(run, before->on_disk, es_output_file(i).text, text, err);
     }
-    return false;
+    return 0;
 }
 
 /* Are the outputs those of the present set? Mirrored files do not count: a rollback leaves them as
  * they are. */
-static bool same_outputs(const struct es_run *run, const struct es_manifest *m)
+static int same_outputs(const struct es_run *run, const struct es_manifest *m, struct es_err *err)
 {
-    bool same = m->n_outputs == run->memory.store.set.n_outputs;
+    int r = m->n_outputs == run->memory.store.set.n_outputs;
 
-    for (size_t i = 0; same && i < m->n_outputs; i++)
-        same = same_output(run, &m->outputs[i], &run->set.pieces[i].text);
-    return same;
+    for (size_t i = 0; r > 0 && i < m->n_outputs; i++)
+        r = same_output(run, &m->outputs[i], &run->set.pieces[i].text, err);
+    return r;
 }
 
 /* A set that differs in versions or times alone must not take the place of the one that somebody
  * may want back, nor one that nobody could go back to. */
-static enum es_way_back way_back(const struct es_run *run, const struct es_manifest *m)
+static int way_back(const struct es_run *run, const struct es_manifest *m, enum es_way_back *ret,
+                    struct es_err *err)
 {
     const struct es_store *store = &run->memory.store;
+    int r;
 
-    if (!store->usable)
-        return store->damaged || store->run_lost ? ES_BACK_TO_PREVIOUS : ES_BACK_NOWHERE;
-    return same_outputs(run, m) ? ES_BACK_TO_PREVIOUS : ES_BACK_TO_CURRENT;
+    *ret = ES_BACK_NOWHERE;
+    if (leaves_disk(run))
+        return 0;
+    if (!store->usable) {
+        if (store->damaged || store->run_lost)
+            *ret = ES_BACK_TO_PREVIOUS;
+        return 0;
+    }
+    r = es_config_is_stricter(&run->config, &store->set.configured, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = same_outputs(run, m, err);
+    if (r < 0)
+        return r;
+    *ret = r > 0 ? ES_BACK_TO_PREVIOUS : ES_BACK_TO_CURRENT;
+    return 0;
 }
 
-static bool unchanged(const struct es_run *run, const struct es_manifest *m,
-                      const struct es_buf *texts)
+/* 1, 0, or negative. */
+static int unchanged(const struct es_run *run, const struct es_manifest *m,
+                     const struct es_buf *texts, struct es_err *err)
 {
-    bool same = run->memory.store.usable && !run->memory.store.run_lost && !leaves_disk(run) &&
-                (!seals(run, m) || es_sealed_is_there(&run->memory.store));
+    int r = run->memory.store.usable && !run->memory.store.run_lost && !leaves_disk(run) &&
+            (!seals(run, m) || es_sealed_is_there(&run->memory.store));
 
-    if (same && same_manifest(run, m, &same) < 0)
-        return false;
-    for (size_t i = 0; same && i < m->n_sources; i++)
-        same = same_file(run, m->sources[i].on_disk, es_source_file(i).text, &texts[i]);
-    for (size_t i = 0; same && i < m->n_outputs; i++)
-        same =
-            same_file(run, m->outputs[i].on_disk, es_output_file(i).text, &run->set.pieces[i].text);
-    return same;
+    if (r > 0)
+        r = same_manifest(run, m, err);
+    for (size_t i = 0; r > 0 && i < m->n_sources; i++)
+        r = same_file(run, m->sources[i].on_disk, es_source_file(i).text, &texts[i], err);
+    for (size_t i = 0; r > 0 && i < m->n_outputs; i++)
+        r = same_file(run, m->outputs[i].on_disk, es_output_file(i).text, &run->set.pieces[i].text,
+                      err);
+    return r;
 }
 
 static void touch(struct es_run *run)
@@ -324,18 +341,12 @@ static int commit(struct es_run *run, const struct es_run_options *options, stru
                   const struct es_buf *texts, struct es_err *err)
 {
     struct es_store *store = &run->memory.store;
-    enum es_way_back back = way_back(run, m);
-    int r = 0;
+    enum es_way_back back = ES_BACK_NOWHERE;
+    int r = way_back(run, m, &back, err);
 
-    if (leaves_disk(run)) {
+    if (r == 0 && leaves_disk(run))
         es_store_leave_disk(store, &run->config);
-        back = ES_BACK_NOWHERE;
-    } else if (store->usable) {
-        r = es_config_is_stricter(&run->config, &store->set.configured, err);
-        if (r > 0)
-            back = ES_BACK_NOWHERE;
-    }
-    if (r >= 0)
+    if (r == 0)
         r = es_store_begin(store, err);
     if (r < 0)
         return in_state(run, options, r, err);
@@ -416,7 +427,9 @@ int es_keep(struct es_run *run, const struct es_run_options *options, const stru
             r = keep_text(run, i, err);
     if (r == 0)
         r = fill_manifest(run, &m, err);
-    if (r == 0 && unchanged(run, &m, texts)) {
+    if (r == 0)
+        r = unchanged(run, &m, texts, err);
+    if (r > 0) {
         touch(run);
         r = publish(run, options, report, err);
         return r == 0 ? end_hold(run, options, err) : r;

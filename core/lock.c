@@ -25,8 +25,10 @@ static int open_lock(const struct es_config *config, const char *root, const cha
     ES_CLEANUP(es_freep) char *path = NULL;
     int fd, r;
 
-    if (asprintf(&path, "/run/envsync/%s/%s", config->name, name) < 0)
+    if (asprintf(&path, "/run/envsync/%s/%s", config->name, name) < 0) {
+        path = NULL;
         return es_nomem(err);
+    }
     r = es_walk_to(&walk, path, &place, err);
     if (r < 0) {
         es_context(err, "state");

@@ -128,11 +128,13 @@ static int encode(const struct es_on_change *on_change, const bool *due, struct 
     return r;
 }
 
-static bool is_action(const struct es_action *action, const struct es_buf *encoded)
+/* 1, 0, or -ENOMEM: what is due must not be forgotten for that. */
+static int is_action(const struct es_action *action, const struct es_buf *encoded)
 {
     ES_CLEANUP(es_buf_done) struct es_buf own = {0};
+    int r = put_action(&own, action);
 
-    return put_action(&own, action) == 0 && es_buf_equal(&own, encoded);
+    return r < 0 ? r : es_buf_equal(&own, encoded);
 }
 
 /* The bytes of one action. */
@@ -167,8 +169,12 @@ static int decode(const struct es_on_change *on_change, const struct es_buf *tex
         ES_CLEANUP(es_buf_done) struct es_buf encoded = {0};
 
         r = get_action(&in, &encoded);
-        for (size_t i = 0; r == 0 && i < on_change->n; i++)
-            ret[i] = ret[i] || is_action(&on_change->actions[i], &encoded);
+        for (size_t i = 0; r == 0 && i < on_change->n; i++) {
+            int is = is_action(&on_change->actions[i], &encoded);
+
+            ret[i] = ret[i] || is > 0;
+            r = is < 0 ? is : 0;
+        }
     }
     return r;
 }

@@ -227,17 +227,20 @@ static bool has_required_key(const struct es_selection *selection, const struct 
     return found;
 }
 
-static bool has_required(const struct selecting *s, const char *text)
+/* 1, 0, or -ENOMEM. */
+static int has_required(const struct selecting *s, const char *text)
 {
     ES_CLEANUP(es_buf_done) struct es_buf key = {0};
     struct es_err ignored;
+    int r;
 
     if (s->output->format->shape != ES_SHAPE_NESTED) {
         const struct es_item *item = es_selection_find(s->selection, text, strlen(text));
 
         return item && item->value.text.len > 0;
     }
-    return es_key_parse(text, &key, &ignored) == 0 && has_required_key(s->selection, &key);
+    r = es_key_parse(text, &key, &ignored);
+    return r == -ENOMEM ? r : r == 0 && has_required_key(s->selection, &key);
 }
 
 static int check_required(const struct selecting *s, struct es_err *err)
@@ -247,8 +250,11 @@ static int check_required(const struct selecting *s, struct es_err *err)
 
     for (size_t i = 0; i < s->output->require.n; i++) {
         const char *name = s->output->require.items[i];
+        int r = has_required(s, name);
 
-        if (!has_required(s, name) && es_buf_printf(&missing, "%s%s", n++ ? ", " : "", name) < 0)
+        if (r == 0)
+            r = es_buf_printf(&missing, "%s%s", n++ ? ", " : "", name);
+        if (r < 0)
             return es_nomem(err);
     }
     if (n == 0)

@@ -275,17 +275,20 @@ void es_sealed_touch(struct es_store *store, const char *name)
 
 /* Runs that changed nothing have only moved the time outside; without one, what is inside counts.
  */
-static void take_times(const struct es_store *store, const char *id, struct es_unsealed *unsealed)
+static int take_times(const struct es_store *store, const char *id, struct es_unsealed *unsealed)
 {
-    for (size_t i = 0; i < unsealed->n; i++) {
+    int r = 0;
+
+    for (size_t i = 0; r != -ENOMEM && i < unsealed->n; i++) {
         ES_CLEANUP(es_buf_done) struct es_buf empty = {0};
         struct es_unsealed_file *file = &unsealed->files[i];
         struct es_err ignored;
 
         if (file->ms != 0)
-            es_store_read(store, id, ES_HALF_DISK, time_of(es_buf_str(&file->name)).text, &empty,
-                          &file->ms, &ignored);
+            r = es_store_read(store, id, ES_HALF_DISK, time_of(es_buf_str(&file->name)).text,
+                              &empty, &file->ms, &ignored);
     }
+    return r == -ENOMEM ? r : 0;
 }
 
 static int open_copy(const struct es_store *store, const struct es_config *config, const char *id,
@@ -300,10 +303,11 @@ static int open_copy(const struct es_store *store, const struct es_config *confi
     if (r < 0)
         return r;
     r = decode_bundle(&bundle, config, &unsealed);
+    if (r == 0)
+        r = take_times(store, id, &unsealed);
     if (r < 0)
         return r == -ENOMEM ? es_nomem(err) : damaged(err);
     memcpy(unsealed.id, id, sizeof unsealed.id);
-    take_times(store, id, &unsealed);
     *ret = unsealed;
     unsealed = (struct es_unsealed){0};
     return 0;

@@ -93,6 +93,6 @@ int es_float_format(struct es_buf *out, double value);
 
 /* The other way, for text that must be wholly a number: false where it is not or does not fit. */
 bool es_integer_parse(const char *text, size_t len, int64_t *ret);
-bool es_float_parse(const char *text, size_t len, double *ret); /* decimal only; finite */
+bool es_float_parse(const struct es_buf *text, double *ret); /* decimal only; finite */
 
 #endif

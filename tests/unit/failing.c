@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 static struct {
-    bool armed;
+    bool armed, paused;
     const char *name; /* which calls count, or NULL for all */
     unsigned number;
     int errnum;
@@ -48,6 +48,11 @@ const char *failing_end(void)
     return state.failed;
 }
 
+void failing_pause(bool pause)
+{
+    state.paused = pause;
+}
+
 unsigned failing_counted(void)
 {
     return state.counted;
@@ -60,7 +65,7 @@ void failing_write_shortly(bool shortly)
 
 static bool fails(const char *name, int errnum)
 {
-    if (!state.armed || (state.name && strcmp(state.name, name) != 0) ||
+    if (!state.armed || state.paused || (state.name && strcmp(state.name, name) != 0) ||
         ++state.counted != state.number)
         return false;
     state.failed = name;

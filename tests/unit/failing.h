@@ -17,7 +17,9 @@ struct es_err;
 void failing_begin(const char *name, unsigned number, int errnum);
 /* That is over; the call that has failed, or NULL. */
 const char *failing_end(void);
-/* How many calls there were in between. */
+/* The test's own calls in between do not count. */
+void failing_pause(bool pause);
+/* How many calls there were. */
 unsigned failing_counted(void);
 /* write() takes three bytes at most. */
 void failing_write_shortly(bool shortly);
