@@ -1,13 +1,10 @@
 /* core/commit/sealed.c: bundles, chunks, and what of a copy is believed. systemd-creds is played by
  * functions of this file; that the real one does its part is for the end to end tests. */
-#include "core_case.h"
 #include "failing.h"
+#include "store_case.h"
 
 #include "core/commit/sealed.h"
 #include "core/creds.h"
-
-#define RUN  "run/envsync/demo"
-#define DISK "var/lib/envsync/demo"
 
 enum { FAR = 1000000000 /* a deadline that does not come */ };
 
@@ -54,40 +51,18 @@ int es_creds_run(enum es_creds_verb verb, const char *name, const void *data, si
     return 0;
 }
 
-struct fixture {
-    struct dir *dir;
-    struct es_config config;
-    struct es_store store;
-    struct es_report report;
-    struct es_err err;
-};
-
-static void fixture_done(struct fixture *f)
+static void look_again(struct fixture *f)
 {
-    es_store_done(&f->store);
-    es_config_done(&f->config);
     es_report_done(&f->report);
+    reopen(f);
 }
 
-static void reopen(struct fixture *f)
+static struct fixture new_fixture(void **state)
 {
-    es_store_done(&f->store);
-    es_report_done(&f->report);
-    f->store = (struct es_store)ES_STORE_INIT;
-    if (es_store_open(&f->config, f->dir->path, true, true, &f->store, &f->report, &f->err) < 0)
-        fail_msg("%s", f->err.msg);
-}
-
-static struct fixture fixture(void **state)
-{
-    struct fixture f = {.dir = *state, .store = ES_STORE_INIT};
-
     calls = 0;
     failing = 0;
     longest = 0;
-    load_config(*state, TOP SOURCE OUTPUT, &f.config);
-    reopen(&f);
-    return f;
+    return fixture(state);
 }
 
 /* Seals one source of these bytes, and one output, in a set of an earlier boot, and loses the /run
@@ -114,8 +89,8 @@ static void seal_and_lose(struct fixture *f, const char *text, size_t len,
     assert_true(m.sources && m.outputs);
     assert_int_equal(es_store_commit(&f->store, &m, ES_BACK_TO_CURRENT, &f->err), 0);
     assert_true(es_sealed_is_there(&f->store));
-    assert_int_equal(nftw(in(f->dir, RUN), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-    reopen(f);
+    lose_run_half(f);
+    look_again(f);
     assert_true(f->store.usable && f->store.run_lost);
     calls = 0;
 }
@@ -145,14 +120,14 @@ static int look(struct fixture *f, const char *id)
 
 static void what_is_sealed_comes_back_with_its_time(void **state)
 {
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
     seal_and_lose(&f, "secret", 6, &f.config);
     assert_int_equal(restore(&f, f.store.current), 0);
     assert_false(f.store.run_lost);
     assert_source(&f, "secret", 6, 7000);
     assert_int_equal(f.report.n, 0);
-    reopen(&f);
+    look_again(&f);
     assert_false(f.store.run_lost);
     assert_source(&f, "secret", 6, 7000);
     assert_int_equal(calls, 1);
@@ -162,7 +137,7 @@ static void what_is_sealed_comes_back_with_its_time(void **state)
 
 static void who_looks_reads_it_and_writes_nothing(void **state)
 {
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
     ES_CLEANUP(es_buf_done) struct es_buf is = {0};
 
     seal_and_lose(&f, "secret", 6, &f.config);
@@ -172,13 +147,13 @@ static void who_looks_reads_it_and_writes_nothing(void **state)
         es_store_read(&f.store, f.store.current, ES_HALF_RUN, "source-9", &is, NULL, &f.err),
         -ENOENT);
     assert_false(f.store.run_lost);
-    reopen(&f);
+    look_again(&f);
     assert_true(f.store.run_lost);
 }
 
 static void without_its_time_outside_the_one_inside_counts(void **state)
 {
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
     char path[128];
 
     seal_and_lose(&f, "secret", 6, &f.config);
@@ -190,7 +165,7 @@ static void without_its_time_outside_the_one_inside_counts(void **state)
 
 static void a_run_that_changes_nothing_touches_the_time_outside(void **state)
 {
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
     ES_CLEANUP(es_buf_done) struct es_buf empty = {0};
     int64_t ms = 0;
 
@@ -208,7 +183,7 @@ static void chunks_are_as_large_as_they_may_be_and_not_larger(void **state)
 
     memset(text, 'x', sizeof text);
     for (size_t len = sizeof text - 120; len <= sizeof text; len += 30) {
-        ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+        ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
         seal_and_lose(&f, text, len, &f.config);
         assert_int_equal(longest, ES_CREDS_CHUNK);
@@ -220,7 +195,7 @@ static void chunks_are_as_large_as_they_may_be_and_not_larger(void **state)
 
 static void more_than_can_be_read_again_is_refused_before_anything_is_sealed(void **state)
 {
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
     ES_CLEANUP(es_buf_done) struct es_buf bundle = {0};
 
     assert_int_equal(es_buf_reserve(&bundle, (size_t)61 * ES_CREDS_CHUNK), 0);
@@ -235,7 +210,7 @@ static void more_than_can_be_read_again_is_refused_before_anything_is_sealed(voi
 
 static void what_cannot_be_sealed_is_told_with_what_to_do(void **state)
 {
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
     ES_CLEANUP(es_buf_done) struct es_buf bundle = {0};
 
     assert_int_equal(es_bundle_begin(&bundle, &f.config), 0);
@@ -284,7 +259,7 @@ static void a_copy_that_is_damaged_counts_as_none(void **state)
         {MAGIC "\x3d\0\0\0\1\0\0\0a", sizeof MAGIC + 8},  /* 61 */
         {MAGIC "\1\0\0\0\xff\xff\xff\xff", sizeof MAGIC + 7},
     };
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
     seal_and_lose(&f, "secret", 6, &f.config);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -297,7 +272,7 @@ static void a_copy_that_is_damaged_counts_as_none(void **state)
 static void a_copy_that_another_key_or_no_key_has_sealed_counts_as_none(void **state)
 {
     static const char no_key[] = MAGIC "\1\0\0\0\x18\0\0\0BYRp2vb1QySABUnaD46i+wAA";
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
     seal_and_lose(&f, "secret", 6, &f.config);
     failing = -EIO;
@@ -312,7 +287,7 @@ static void a_bundle_that_is_none_or_anothers_counts_as_none(void **state)
 {
     struct es_config other = {.file = (char *)"/etc/other.toml"};
     char name[64];
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
     seal_and_lose(&f, "secret", 6, &other);
     assert_counts_as_none(&f, "damaged");
@@ -340,7 +315,7 @@ static void a_bundle_that_is_none_or_anothers_counts_as_none(void **state)
 
 static void an_interruption_is_no_verdict_on_the_copy(void **state)
 {
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
     seal_and_lose(&f, "secret", 6, &f.config);
     failing = -EINTR;
@@ -354,7 +329,7 @@ static void an_interruption_is_no_verdict_on_the_copy(void **state)
 
 static void a_half_that_cannot_be_written_back_is_an_error(void **state)
 {
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
     NEEDS_ROOT();
     seal_and_lose(&f, "secret", 6, &f.config);
@@ -365,7 +340,7 @@ static void a_half_that_cannot_be_written_back_is_an_error(void **state)
 
 static void nothing_is_opened_for_a_set_that_is_not_there(void **state)
 {
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
     assert_int_equal(look(&f, ""), 0);
     assert_int_equal(look(&f, "0123456789abcdef"), 0);
@@ -408,7 +383,7 @@ static int seal_once(void *data, struct es_err *err)
 static void whichever_call_fails_sealing_says_so(void **state)
 {
     static const struct ordeal o = {.run = seal_once, .classes = any_class};
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
     ordeal(&o, &f, EIO);
     es_store_sweep(&f.store);
@@ -419,7 +394,7 @@ static void sealed_and_lost(void *data)
     struct fixture *f = data;
 
     assert_int_equal(nftw(in(f->dir, "var"), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-    reopen(f);
+    look_again(f);
     seal_and_lose(f, "secret", 6, &f->config);
     es_store_done(&f->store);
     f->store = (struct es_store)ES_STORE_INIT;
@@ -446,7 +421,7 @@ static void assert_restored_or_not(void *data, const char *call, int r)
     ES_CLEANUP(es_buf_done) struct es_buf is = {0};
     int64_t ms = 0;
 
-    reopen(f);
+    look_again(f);
     assert_true(f->store.usable && f->report.n == 0);
     assert_true(call || (r == 0 && !f->store.run_lost));
     /* The next run brings back what this one has not. */
@@ -467,7 +442,7 @@ static void whichever_call_fails_the_copy_is_still_there_for_the_next_run(void *
                                     .run = open_and_restore,
                                     .after = assert_restored_or_not,
                                     .classes = any_class};
-    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(fixture_done) struct fixture f = new_fixture(state);
 
     ordeal(&o, &f, EIO);
 }
