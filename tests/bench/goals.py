@@ -48,37 +48,44 @@ def mib(job, which):
 NEAR, FAR, SERVICE = "1 ms", "20 ms", "1 ms + service"
 SEEDS, MEDIUM, LARGE = "seeds", "200/100", "2,000/500"
 
+
+def pipeline(bound, link, state, of=wall):
+    """How many times longer the seeds' own pipeline takes."""
+    what = f"pipeline / envsync, {SEEDS}, {link}, {state}" + (", CPU" if of is cpu else "")
+    return Goal(1, what, bound, True, ratio(SEEDS, link, state, "pipeline", "envsync", of))
+
+
+def limit(row, bound, job, link, state):
+    """Beside the bound: a minimal program that makes the same requests."""
+    what = f"envsync / bound, {job}, {link}, {state}"
+    return Goal(row, what, bound, False, ratio(job, link, state, "envsync", "bound"))
+
+
+def memory(bound, job, which="pss", what=None):
+    kind = {"pss": "PSS", "dirty": "private dirty"}[which]
+    return Goal(6, f"{kind}, {what or job}", bound, False, mib(job, which), "MiB")
+
+
 GOALS = [
-    Goal(1, "pipeline / envsync, seeds, 1 ms, fresh", 35, True,
-         ratio(SEEDS, NEAR, "fresh", "pipeline", "envsync")),
-    Goal(1, "pipeline / envsync, seeds, 1 ms, unchanged", 50, True,
-         ratio(SEEDS, NEAR, "unchanged", "pipeline", "envsync")),
-    Goal(1, "pipeline / envsync, seeds, 1 ms + service, fresh", 18, True,
-         ratio(SEEDS, SERVICE, "fresh", "pipeline", "envsync")),
-    Goal(1, "pipeline / envsync, seeds, 1 ms + service, unchanged", 26, True,
-         ratio(SEEDS, SERVICE, "unchanged", "pipeline", "envsync")),
-    Goal(1, "pipeline / envsync, seeds, 1 ms, fresh, CPU", 45, True,
-         ratio(SEEDS, NEAR, "fresh", "pipeline", "envsync", cpu)),
-    Goal(2, "envsync / bound, seeds, 1 ms, fresh", 0.90, False,
-         ratio(SEEDS, NEAR, "fresh", "envsync", "bound")),
-    Goal(2, "envsync / bound, seeds, 20 ms, fresh", 0.80, False,
-         ratio(SEEDS, FAR, "fresh", "envsync", "bound")),
-    Goal(2, "envsync / bound, 200/100, 1 ms + service, fresh", 0.80, False,
-         ratio(MEDIUM, SERVICE, "fresh", "envsync", "bound")),
-    Goal(3, "envsync / bound, 2,000/500, 1 ms + service, fresh", 0.65, False,
-         ratio(LARGE, SERVICE, "fresh", "envsync", "bound")),
-    Goal(5, "envsync / bound, seeds, 1 ms, unchanged", 1.00, False,
-         ratio(SEEDS, NEAR, "unchanged", "envsync", "bound")),
-    Goal(5, "envsync / bound, seeds, 20 ms, unchanged", 1.00, False,
-         ratio(SEEDS, FAR, "unchanged", "envsync", "bound")),
+    pipeline(35, NEAR, "fresh"),
+    pipeline(50, NEAR, "unchanged"),
+    pipeline(18, SERVICE, "fresh"),
+    pipeline(26, SERVICE, "unchanged"),
+    pipeline(45, NEAR, "fresh", cpu),
+    limit(2, 0.90, SEEDS, NEAR, "fresh"),
+    limit(2, 0.80, SEEDS, FAR, "fresh"),
+    limit(2, 0.80, MEDIUM, SERVICE, "fresh"),
+    limit(3, 0.65, LARGE, SERVICE, "fresh"),
+    limit(5, 1.00, SEEDS, NEAR, "unchanged"),
+    limit(5, 1.00, SEEDS, FAR, "unchanged"),
     Goal(5, "GETs and HEADs of objects, unchanged", 0, False, count("objects asked for"), ""),
     Goal(5, "bytes written, unchanged", 0, False, count("bytes written"), ""),
     Goal(5, "fsyncs, unchanged", 0, False, count("fsyncs"), ""),
-    Goal(6, "PSS, seeds", 16, False, mib(SEEDS, "pss"), "MiB"),
-    Goal(6, "private dirty, seeds", 5, False, mib(SEEDS, "dirty"), "MiB"),
-    Goal(6, "PSS, 2,000/500", 20, False, mib(LARGE, "pss"), "MiB"),
-    Goal(6, "PSS, 8,000 objects", 22, False, mib("8,000", "pss"), "MiB"),
-    Goal(6, "PSS, one object of 100 MB", 18, False, mib("100 MB", "pss"), "MiB"),
+    memory(16, SEEDS),
+    memory(5, SEEDS, "dirty"),
+    memory(20, LARGE),
+    memory(22, "8,000", what="8,000 objects"),
+    memory(18, "100 MB", what="one object of 100 MB"),
     Goal(7, "instructions, --version / true", 3, False, count("version / true")),
     Goal(7, "libcurl or OpenSSL opened by check", 0, False, count("libraries of check"), ""),
     Goal(7, "instructions, one more signed object, plain HTTP", 130000, False,
