@@ -224,7 +224,7 @@ static void answer_one(fake_answer_fn *fn)
         ;
 }
 
-int fake_aws_validate(const struct es_provider *provider, const char *toml, struct es_err *err)
+static int validate(const struct es_provider *provider, const char *toml, struct es_err *err)
 {
     ES_CLEANUP(es_value_done) struct es_value table = {0};
     ES_CLEANUP(es_freep) void *state = calloc(1, provider->size);
@@ -237,6 +237,33 @@ int fake_aws_validate(const struct es_provider *provider, const char *toml, stru
         r = provider->validate(state, err);
     es_options_clear(provider->options, state);
     return r;
+}
+
+void fake_aws_assert_wrong(const struct es_provider *provider, const struct fake_wrong *cases,
+                           size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct es_err err = {.msg = "nothing"};
+        int r = validate(provider, cases[i].toml, &err);
+
+        fake_aws_assert_says(&err, r, ES_CONFIG, cases[i].says);
+    }
+}
+
+void fake_aws_assert_fine(const struct es_provider *provider, const char *toml)
+{
+    struct es_err err;
+
+    if (validate(provider, toml, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+void fake_aws_assert_says(const struct es_err *err, int r, enum es_class class, const char *text)
+{
+    assert_true(r < 0);
+    if (err->class != class || !strstr(err->msg, text))
+        fail_msg("class %d: %s", err->class, err->msg);
+    assert_null(strstr(err->msg, "CANARY"));
 }
 
 int fake_aws_fetch(es_fetch_fn *fn, struct es_fetch *fetch, fake_answer_fn *answer,

@@ -35,8 +35,18 @@ typedef void fake_answer_fn(struct fake_call *call, struct fake_answer *answer);
 extern struct fake_call *fake_calls;
 extern size_t fake_n_calls;
 
-/* Reads a source's options as the configuration would, and validates them. */
-int fake_aws_validate(const struct es_provider *provider, const char *toml, struct es_err *err);
+/* Options that are wrong configuration, and a word of why. They are read as the configuration reads
+ * a source's. */
+struct fake_wrong {
+    const char *toml, *says;
+};
+void fake_aws_assert_wrong(const struct es_provider *provider, const struct fake_wrong *cases,
+                           size_t n);
+void fake_aws_assert_fine(const struct es_provider *provider, const char *toml);
+
+/* A result is a failure of this class, with this text in it and no CANARY. */
+void fake_aws_assert_says(const struct es_err *err, int r, enum es_class class, const char *text);
+#define assert_says(world, r, class, text) fake_aws_assert_says(&(world)->err, r, class, text)
 
 /* Runs a fetch to its end and returns its result. Not finished, or twice: the test fails. */
 int fake_aws_fetch(es_fetch_fn *fn, struct es_fetch *fetch, fake_answer_fn *answer,

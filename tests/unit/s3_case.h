@@ -231,13 +231,6 @@ static inline void done(struct world *w)
     struct thing things[] = {__VA_ARGS__};                                                         \
     fill(things, sizeof things / sizeof *things)
 
-static inline void assert_says(const struct world *w, int r, enum es_class class, const char *text)
-{
-    assert_true(r < 0);
-    if (w->err.class != class || !strstr(w->err.msg, text))
-        fail_msg("class %d: %s", w->err.class, w->err.msg);
-}
-
 static inline void assert_file(const struct world *w, const char *path, const char *body)
 {
     const struct fake_object *file = fake_sink_file(&w->sink, path);

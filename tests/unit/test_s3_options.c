@@ -62,16 +62,9 @@ static void a_pattern_that_no_good_key_can_match_is_refused(void **state)
 
 /* ---- options ---- */
 
-static int validate(const char *toml, struct es_err *err)
-{
-    return fake_aws_validate(&es_provider_s3, toml, err);
-}
-
 static void combinations_that_cannot_be_meant_are_wrong_configuration(void **state)
 {
-    static const struct {
-        const char *toml, *says;
-    } cases[] = {
+    static const struct fake_wrong cases[] = {
         {"bucket = 'bucket'", "merge"},
         {"bucket = 'bucket'\nmirror = ['**']", "dir"},
         {"bucket = 'bucket'\nmerge = ['*']\ndir = '/etc/foo'", "dir"},
@@ -84,19 +77,12 @@ static void combinations_that_cannot_be_meant_are_wrong_configuration(void **sta
         {"bucket = 'bucket'\nmerge = ['*']\nregion = '-'", "region"},
         {"merge = ['*']", "bucket"},
     };
-    struct es_err err;
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_true(validate(cases[i].toml, &err) < 0);
-        assert_int_equal(err.class, ES_CONFIG);
-        if (!strstr(err.msg, cases[i].says))
-            fail_msg("%s", err.msg);
-    }
-    assert_int_equal(validate("bucket = 'b-${cloud.region}'\nmirror = ['**']\ndir = '/etc/foo'\n"
-                              "prune = true\nmode = '0600'",
-                              &err),
-                     0);
+    fake_aws_assert_wrong(&es_provider_s3, cases, sizeof cases / sizeof *cases);
+    fake_aws_assert_fine(&es_provider_s3,
+                         "bucket = 'b-${cloud.region}'\nmirror = ['**']\ndir = '/etc/foo'\n"
+                         "prune = true\nmode = '0600'");
 }
 
 static void core_is_told_where_mirrored_files_go(void **state)

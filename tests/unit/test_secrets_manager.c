@@ -41,14 +41,6 @@ static int run(struct world *w, fake_answer_fn *answer)
     struct world name = {                                                                          \
         .options = {.ids = {.items = name##_ids, .n = sizeof name##_ids / sizeof *name##_ids}}}
 
-static void assert_says(const struct world *w, int r, enum es_class class, const char *text)
-{
-    assert_true(r < 0);
-    if (w->err.class != class || !strstr(w->err.msg, text))
-        fail_msg("class %d: %s", w->err.class, w->err.msg);
-    assert_null(strstr(w->err.msg, "CANARY"));
-}
-
 static void assert_value(const struct world *w, const char *key, const char *value)
 {
     const struct es_record *record = fake_sink_get(&w->sink, key);
@@ -67,16 +59,9 @@ static void say(struct fake_call *call, struct fake_answer *answer)
 
 /* ---- options ---- */
 
-static int validate(const char *toml, struct es_err *err)
-{
-    return fake_aws_validate(&es_provider_secrets_manager, toml, err);
-}
-
 static void combinations_that_cannot_be_meant_are_wrong_configuration(void **state)
 {
-    static const struct {
-        const char *toml, *says;
-    } cases[] = {
+    static const struct fake_wrong cases[] = {
         {"", "ids"},
         {"ids = []", "ids"},
         {"ids = ['']", "ids"},
@@ -88,19 +73,12 @@ static void combinations_that_cannot_be_meant_are_wrong_configuration(void **sta
         {"ids = ['a']\nstage = ''", "stage"},
         {"ids = ['a']\nregion = '7'", "region"},
     };
-    struct es_err err;
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_true(validate(cases[i].toml, &err) < 0);
-        assert_int_equal(err.class, ES_CONFIG);
-        if (!strstr(err.msg, cases[i].says))
-            fail_msg("%s", err.msg);
-    }
-    assert_int_equal(validate("ids = ['foo/${cloud.tags.Environment}', 'b!x+=.@-']\nkey = 'a.b'\n"
-                              "stage = 'AWSPREVIOUS'",
-                              &err),
-                     0);
+    fake_aws_assert_wrong(&es_provider_secrets_manager, cases, sizeof cases / sizeof *cases);
+    fake_aws_assert_fine(&es_provider_secrets_manager,
+                         "ids = ['foo/${cloud.tags.Environment}', 'b!x+=.@-']\nkey = 'a.b'\n"
+                         "stage = 'AWSPREVIOUS'");
 }
 
 /* ---- one ---- */

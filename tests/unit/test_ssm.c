@@ -46,14 +46,6 @@ static int run(struct world *w, fake_answer_fn *answer)
     struct world name = {.options = {.names = {.items = name##_names,                              \
                                                .n = sizeof name##_names / sizeof *name##_names}}}
 
-static void assert_says(const struct world *w, int r, enum es_class class, const char *text)
-{
-    assert_true(r < 0);
-    if (w->err.class != class || !strstr(w->err.msg, text))
-        fail_msg("class %d: %s", w->err.class, w->err.msg);
-    assert_null(strstr(w->err.msg, "CANARY"));
-}
-
 static void assert_value(const struct world *w, const char *key, const char *value)
 {
     const struct es_record *record = fake_sink_get(&w->sink, key);
@@ -133,16 +125,9 @@ static void keys_are_what_is_below(void **state)
     assert_key("x", "/foo", NULL);
 }
 
-static int validate(const char *toml, struct es_err *err)
-{
-    return fake_aws_validate(&es_provider_ssm, toml, err);
-}
-
 static void combinations_that_cannot_be_meant_are_wrong_configuration(void **state)
 {
-    static const struct {
-        const char *toml, *says;
-    } cases[] = {
+    static const struct fake_wrong cases[] = {
         {"", "path or names"},
         {"path = '/a'\nnames = ['/b']", "exclude"},
         {"path = 'a'", "path"},
@@ -154,17 +139,13 @@ static void combinations_that_cannot_be_meant_are_wrong_configuration(void **sta
         {"names = ['/a/b']\nstrip = '/c'", "not below strip"},
         {"path = '/a'\nregion = 'x y'", "region"},
     };
-    struct es_err err;
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_true(validate(cases[i].toml, &err) < 0);
-        assert_int_equal(err.class, ES_CONFIG);
-        if (!strstr(err.msg, cases[i].says))
-            fail_msg("%s", err.msg);
-    }
-    assert_int_equal(validate("path = '/a/${cloud.tags.Environment}/'\nlabel = 'live'", &err), 0);
-    assert_int_equal(validate("names = ['/a/${cloud.region}', '/a/b:3']\nstrip = '/a/'", &err), 0);
+    fake_aws_assert_wrong(&es_provider_ssm, cases, sizeof cases / sizeof *cases);
+    fake_aws_assert_fine(&es_provider_ssm,
+                         "path = '/a/${cloud.tags.Environment}/'\nlabel = 'live'");
+    fake_aws_assert_fine(&es_provider_ssm,
+                         "names = ['/a/${cloud.region}', '/a/b:3']\nstrip = '/a/'");
 }
 
 /* ---- by path ---- */
