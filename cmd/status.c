@@ -194,6 +194,11 @@ static int run(struct es_session *session, struct es_err *err)
     if (r == 0 && work.store.current[0] == '\0')
         r = es_fail(err, ES_ABSENT, ENOENT, "%s has no set yet: envsync has not succeeded here",
                     work.config.name);
+    if (r == 0 && work.store.foreign)
+        r = es_fail(err, ES_ABSENT, ENOENT,
+                    "%s has no set of this machine yet: what is kept here is another's, as in an "
+                    "image, and counts for nothing",
+                    work.config.name);
     if (r == 0)
         r = es_previous_load(&work.config, args->root, &work.store, &work.previous,
                              &session->report, err);

@@ -195,9 +195,13 @@ static int judge(struct es_store *store, const struct es_config *config, struct 
         return es_fail(err, ES_CONFIG, EEXIST,
                        "%s: the state of \"%s\" belongs to %s; give one of the two another name",
                        config->file, config->name, es_buf_str(&store->set.config_file));
-    /* An image that was baked on another machine: its set is no memory of this one. */
-    if (!es_buf_equal(&store->set.machine_id, &now.machine_id))
+    /* An image that was baked on another machine: its set is no memory of this one, and nobody has
+     * gone back here. */
+    if (!es_buf_equal(&store->set.machine_id, &now.machine_id)) {
+        store->foreign = true;
+        store->held = false;
         return 0;
+    }
     r = has_run_half(store, store->current, &store->set, err);
     if (r < 0)
         return r;

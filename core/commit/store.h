@@ -50,7 +50,8 @@ struct es_store {
     int64_t published_ms;   /* since 1970: when the present set was last in place whole */
     struct es_manifest set; /* of current; empty where there is none */
     bool usable;            /* set belongs to this machine and is whole where it should be */
-    bool damaged;           /* it is not: a hold must not end behind somebody's back */
+    bool foreign;           /* it is another machine's, as in an image: no memory of this one */
+    bool damaged;           /* it is not whole: a hold must not end behind somebody's back */
     bool run_lost;          /* its /run half is not there */
     char begun[ES_SET_ID + 1];
     struct es_unsealed unsealed; /* answers in place of a /run half */

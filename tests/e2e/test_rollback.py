@@ -56,6 +56,23 @@ def test_rollback_without_an_earlier_set_is_66_and_changes_nothing(plain):
     assert plain.place.read_text() == "A=2\n"
 
 
+def test_another_machine_has_no_set_and_is_not_held(plain, as_root):
+    """An image that was made while somebody had gone back."""
+    plain.ok()
+    changed(plain)
+    plain.ok()
+    assert rollback(plain).rc == 0
+    other = plain.write("machine-id", "0123456789abcdef0123456789abcdef\n")
+    plain.envsync.command = ["unshare", "--mount", "sh", "-euc", 'mount --bind "$0" /etc/machine-id; exec "$@"', other,
+                             *plain.envsync.command]  # fmt: skip
+    plain.fails(66, "no set of this machine", run=["status", "--root", plain.root])
+    assert "held" not in plain.ok("--dry-run").err
+    assert plain.place.read_text() == "A=1\n"
+    plain.ok()
+    assert plain.place.read_text() == "A=2\n"
+    assert "hold: no" in plain.run("status", "--root", plain.root).out
+
+
 def test_release_without_a_hold_is_a_plain_run(plain):
     plain.ok("--release")
     assert plain.place.read_text() == "A=1\n"

@@ -216,7 +216,13 @@ static void a_set_of_another_machine_is_not_built_upon(void **state)
     commit_with(&f, "x", true, "ffffffffffffffffffffffffffffffff", NULL);
     reopen(&f);
     assert_false(f.store.usable);
+    assert_true(f.store.foreign);
     assert_int_equal(f.report.n, 0);
+    /* Nor does the hold of whoever went back there. */
+    assert_int_equal(es_store_point(&f.store, f.store.current, "", true, &f.err), 0);
+    reopen(&f);
+    assert_true(f.store.foreign);
+    assert_false(f.store.held);
 }
 
 static void a_run_half_that_went_with_another_boot_is_no_surprise(void **state)
