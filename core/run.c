@@ -44,8 +44,10 @@ static int republish_output(struct es_run *run, const struct es_run_options *opt
     /* Lost with an earlier boot: rendered again, or fetched. */
     if (r == -ENOENT)
         return 0;
-    if (r < 0)
+    if (r < 0) {
+        es_store_locate(&run->config, options->root, err);
         return r;
+    }
     wanted = (struct es_wanted){
         .path = output->path, .data = es_buf_str(&text), .len = text.len, .owner = kept->owner};
     r = es_set_open_target(&run->config, output, options->root, &wanted, &target, err);
@@ -132,8 +134,10 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
                        "%s has no earlier set to roll back to; what lay below /run goes with each "
                        "boot",
                        run->config.name);
-    if (r < 0)
+    if (r < 0) {
+        es_store_locate(&run->config, options->root, err);
         return r;
+    }
     r = es_pending_go_back(run, err);
     if (r < 0)
         return r;

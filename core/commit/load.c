@@ -39,6 +39,9 @@ static int read_file(int dir, const char *path, struct es_buf *ret, int64_t *ret
     r = es_buf_read_fd(ret, fd, ES_MAX_STORED + ES_SUM);
     if (r == -ENOMEM)
         return es_nomem(err);
+    /* Nothing so large was ever written. */
+    if (r == -EFBIG)
+        return es_fail(err, ES_OUTPUT, EBADMSG, "state: %s is damaged", path);
     if (r < 0)
         return es_fail_errno(err, ES_OUTPUT, -r, "state: %s", path);
     if (ret_ms)

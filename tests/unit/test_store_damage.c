@@ -112,6 +112,17 @@ static void a_set_without_one_of_its_outputs_is_not_used(void **state)
     assert_not_used(&f, "output-0 is missing");
 }
 
+static void what_was_never_written_so_large_is_damaged(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    char path[100];
+
+    commit(&f, "abc", true);
+    snprintf(path, sizeof path, DISK "/%s/output-0", f.store.current);
+    assert_int_equal(truncate(in(*state, path), 1 << 30), 0);
+    assert_not_used(&f, "output-0 is damaged");
+}
+
 static void any_bit_of_the_manifest_and_of_the_pointer_counts(void **state)
 {
     ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
@@ -289,6 +300,7 @@ int main(void)
         test_in_dir(a_broken_manifest_counts_as_none_and_is_told),
         test_in_dir(a_set_with_a_damaged_output_is_not_used_and_that_is_told),
         test_in_dir(a_set_without_one_of_its_outputs_is_not_used),
+        test_in_dir(what_was_never_written_so_large_is_damaged),
         test_in_dir(any_bit_of_the_manifest_and_of_the_pointer_counts),
         test_in_dir(damaged_records_are_told_from_whole_ones_and_the_outputs_still_count),
         test_in_dir(a_file_of_another_set_or_name_is_damage),
