@@ -50,9 +50,9 @@ static int set_file(struct es_value *table, const char *path)
     if (*path != '/')
         return 0;
     fd = es_open_source(path, &ignored);
-    if (fd < 0 || es_buf_read_fd(&text, fd, ES_MAX_DOCUMENT) < 0)
-        return fd == -ENOMEM ? fd : 0;
-    r = es_format_env.read(es_buf_str(&text), text.len, &read, &ignored);
+    r = fd < 0 ? fd : es_buf_read_fd(&text, fd, ES_MAX_DOCUMENT);
+    if (r == 0)
+        r = es_format_env.read(es_buf_str(&text), text.len, &read, &ignored);
     if (r < 0)
         return r == -ENOMEM ? r : 0;
     for (size_t i = 0; i < read.table.n; i++) {

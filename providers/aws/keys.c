@@ -65,7 +65,10 @@ int es_aws_keys_read(const char *text, size_t len, bool process, struct es_aws_k
     int r;
 
     es_value_set_table(&root);
-    if (es_format_json.read(text, len, &root, err) < 0 || root.type != ES_TABLE)
+    r = es_format_json.read(text, len, &root, err);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0 || root.type != ES_TABLE)
         return es_fail(err, ES_INVALID, EBADMSG, "what came in place of credentials is no JSON");
     version = es_table_get(&root, "Version");
     if (process && (!version || version->type != ES_INTEGER || version->integer != 1))

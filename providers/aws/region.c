@@ -30,15 +30,17 @@ static int of_cloud(const struct es_aws_settings *settings, struct es_buf *out, 
     const struct es_file *file = es_aws_file(settings, ES_AWS_ROLE_CLOUD);
     ES_CLEANUP(es_facts_freep) struct es_facts *facts = NULL;
     struct es_err why;
+    int r;
 
     if (settings->fetch->cloud_region)
         return es_buf_puts(out, settings->fetch->cloud_region) < 0 ? es_nomem(err) : 0;
     if (!file || lseek(file->fd, 0, SEEK_SET) < 0)
         return 0;
     /* It was not asked for: where it is damaged, or says nothing, there are other places. */
-    if (es_facts_read(file->fd, file->path, &facts, &why) == 0)
-        es_facts_get(facts, "region", out, &why);
-    return 0;
+    r = es_facts_read(file->fd, file->path, &facts, &why);
+    if (r == 0)
+        r = es_facts_get(facts, "region", out, &why);
+    return r == -ENOMEM ? es_nomem(err) : 0;
 }
 
 static void on_answer(void *data, int r, const struct es_buf *body, const struct es_err *err)
