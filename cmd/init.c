@@ -403,9 +403,7 @@ static int runs_already(const struct es_init *init, struct es_err *err)
         if (r != 0)
             return r;
         for (size_t j = 0; j < commands.n; j++) {
-            const char *slash = strrchr(commands.items[j].argv[0], '/');
-
-            if (slash && strcmp(slash, "/envsync") == 0)
+            if (strcmp(es_path_base(commands.items[j].argv[0]), "envsync") == 0)
                 return es_fail(
                     err, ES_OUTPUT, EEXIST,
                     "%s:%u: %s runs envsync already; `envsync check --unit %s` judges it",

@@ -108,6 +108,9 @@ def test_init_overwrites_nothing(made):
         return done.stderr.decode()
 
     assert "runs envsync already" in refuse("--unit", "plain")
+    by_name = unit("User=app", "ExecStartPre=!envsync -c /etc/envsync/named.toml\n")
+    made.write("/etc/systemd/system/named.service", by_name)
+    assert "runs envsync already" in refuse("--unit", "named")
     made.write("/etc/systemd/system/second.service", unit("User=app"))
     made.write(CONFIG.format("second"), "mine\n")
     assert f"{CONFIG.format('second')}: is there already" in refuse("--unit", "second")
