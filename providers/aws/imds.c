@@ -27,7 +27,7 @@ struct ask {
     struct ask *next;
     struct es_aws_imds *imds;
     char *path;
-    es_aws_imds_fn *fn;
+    es_aws_text_fn *fn;
     void *data;
     int tries;
     int64_t since_ms;
@@ -306,7 +306,7 @@ static void ask_send(void *data)
         token_settled(imds, r, &err);
 }
 
-int es_aws_imds_get(struct es_aws_imds *imds, const char *path, es_aws_imds_fn *fn, void *data,
+int es_aws_imds_get(struct es_aws_imds *imds, const char *path, es_aws_text_fn *fn, void *data,
                     struct es_err *err)
 {
     struct ask *ask = calloc(1, sizeof *ask);

@@ -36,16 +36,18 @@ const char *es_aws_bucket_region(const struct es_aws_shared *shared, const char 
 int es_aws_bucket_learn(struct es_aws_shared *shared, const char *bucket, const char *region,
                         struct es_err *err);
 
+/* A text that was asked for, of the metadata service or a process: r is 0 with the text, or
+ * negative with err. */
+typedef void es_aws_text_fn(void *data, int r, const struct es_buf *text, const struct es_err *err);
+
 /* ---- imds.c ---- */
 
-/* r: 0 with the body, or negative with err: -ENOENT for a 404, -EHOSTUNREACH where nobody answers
- * at all. */
-typedef void es_aws_imds_fn(void *data, int r, const struct es_buf *body, const struct es_err *err);
 /* The one of this worker, NULL in ret where it is switched off. */
 int es_aws_imds_find(struct es_aws_shared *shared, const struct es_aws_settings *settings,
                      struct es_aws_imds **ret, struct es_err *err);
-/* Asks for a path with a session token of version 2. fn is called from the loop. */
-int es_aws_imds_get(struct es_aws_imds *imds, const char *path, es_aws_imds_fn *fn, void *data,
+/* Asks for a path with a session token of version 2. fn is called from the loop: with -ENOENT for a
+ * 404, -EHOSTUNREACH where nobody answers at all. */
+int es_aws_imds_get(struct es_aws_imds *imds, const char *path, es_aws_text_fn *fn, void *data,
                     struct es_err *err);
 void es_aws_imds_forget(struct es_aws_imds *imds, const void *data);
 void es_aws_imds_free(struct es_aws_imds *imds);
@@ -55,7 +57,7 @@ void es_aws_imds_free(struct es_aws_imds *imds);
 struct es_aws_process;
 /* Has a command run without a shell; fn is called from the loop with what it printed. */
 int es_aws_process_start(struct es_aws_shared *shared, const char *command, const char *home,
-                         es_aws_imds_fn *fn, void *data, struct es_aws_process **ret,
+                         es_aws_text_fn *fn, void *data, struct es_aws_process **ret,
                          struct es_err *err);
 void es_aws_process_free(struct es_aws_process *process); /* NULL is fine */
 /* Splits as a shell would, without its expansions. *ret: NULL-terminated, freed as one block. */

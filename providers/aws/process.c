@@ -15,7 +15,7 @@ struct es_aws_process {
     bool asked;
     struct es_buf text;
     int64_t until_ms;
-    es_aws_imds_fn *fn;
+    es_aws_text_fn *fn;
     void *data;
 };
 
@@ -118,7 +118,7 @@ static void on_timer(void *data)
 }
 
 int es_aws_process_start(struct es_aws_shared *shared, const char *command, const char *home,
-                         es_aws_imds_fn *fn, void *data, struct es_aws_process **ret,
+                         es_aws_text_fn *fn, void *data, struct es_aws_process **ret,
                          struct es_err *err)
 {
     struct es_aws_process *process;
