@@ -2,11 +2,11 @@
  *
  * Nothing blocks: a request is sent, and its on_done is called from the loop once the answer is
  * whole, has failed, or the run's deadline has come. Requests wait in line where a host has enough
- * connections already. Limits, TLS, proxy and redirect rules are enforced here, once for all
- * (worker/http.c is the only user of libcurl):
+ * connections already. Limits, TLS, proxy and redirect rules are enforced here, once for all (the
+ * engine of worker/http.c is the only user of libcurl):
  *   - the URL goes out byte for byte; redirects are answers, never followed; https only unless
  *     the request says ES_HTTP_PLAIN_OK; TLS >= 1.2, verified always;
- *   - no proxy, netrc, cookies, accept-encoding, credentials in URLs;
+ *   - no netrc, cookies, accept-encoding, credentials in URLs; no proxy but the request's own;
  *   - every body has a cap, counted as it comes; headers 64 KiB; a stall of 10 s is a failure.
  */
 #ifndef ENVSYNC_HTTP_H
