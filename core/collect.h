@@ -31,6 +31,20 @@ int es_collect_fatal(struct es_cursor *in, struct es_err *err);
 /* A source has failed: decides what that means. Never itself a failure. */
 void es_collect_failure(struct es_collecting *c, uint32_t number, int r, struct es_err *why);
 
+/* A record, which is moved; so many more bytes of records. Both fail over the caps of a run. */
+int es_collect_add(struct es_fetched *fetched, struct es_record *record, struct es_err *err);
+int es_collect_count(struct es_collecting *c, size_t len, struct es_err *err);
+
+/* ---- recall.c ---- */
+
+/* What is known of a source, or NULL: only for the very same address. */
+const struct es_before *es_collect_known(const struct es_collecting *c, uint32_t source);
+
+/* Takes the records of a merged object that is as the last set has it: 1, or 0 where that has no
+ * such object. */
+int es_collect_same(struct es_collecting *c, uint32_t source, const struct es_kept_object *object,
+                    struct es_err *err);
+
 /* All that the last set has of a source. */
 int es_collect_before(struct es_collecting *c, uint32_t number, const struct es_before *before,
                       struct es_err *err);
