@@ -101,14 +101,16 @@ static void show_text(const struct work *work)
 {
     const struct es_store *store = &work->store;
     char text[VERSION_MAX], when[32], old[64];
+    struct es_err ignored;
 
     format_time(store->succeeded_ms, when);
     format_age(store->succeeded_ms, "ago", old);
     es_show_line("%s: set %s, last success %s (%s)%s%s", work->config.name, store->current, when,
                  old, store->set.complete ? "" : ", not complete", store->held ? ", HELD" : "");
     if (store->run_lost && store->usable)
-        es_show_line("  what lay below /run is gone from there%s",
-                     es_sealed_is_there(store) ? "; the next run opens its sealed copy" : "");
+        es_show_line(
+            "  what lay below /run is gone from there%s",
+            es_sealed_is_there(store, &ignored) > 0 ? "; the next run opens its sealed copy" : "");
     for (size_t i = 0; i < work->config.n_sources; i++) {
         const struct es_before *before = &work->previous.sources[i];
 

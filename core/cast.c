@@ -111,7 +111,7 @@ int es_cast(struct es_value *value, enum es_cast cast, const char **ret_why)
 {
     switch (cast) {
     case ES_CAST_NONE:
-        return 0;
+        break;
     case ES_CAST_STRING:
         return to_string(value, ret_why);
     case ES_CAST_INTEGER:

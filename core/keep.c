@@ -260,9 +260,10 @@ static int way_back(const struct es_run *run, const struct es_manifest *m, enum 
 static int unchanged(const struct es_run *run, const struct es_manifest *m,
                      const struct es_buf *texts, struct es_err *err)
 {
-    int r = run->memory.store.usable && !run->memory.store.run_lost && !leaves_disk(run) &&
-            (!seals(run, m) || es_sealed_is_there(&run->memory.store));
+    int r = run->memory.store.usable && !run->memory.store.run_lost && !leaves_disk(run);
 
+    if (r > 0 && seals(run, m))
+        r = es_sealed_is_there(&run->memory.store, err);
     if (r > 0)
         r = same_manifest(run, m, err);
     for (size_t i = 0; r > 0 && i < m->n_sources; i++)

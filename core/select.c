@@ -356,12 +356,11 @@ static int descend(struct es_value *table, const struct es_buf *key, struct es_v
         struct es_entry *entry;
         int r = es_table_add(table, segment.data, segment.len, &entry);
 
-        if (r < 0 && r != -EEXIST)
-            return r;
+        /* es_tree_check_shapes() has made sure that what is there is a table. */
         if (r == 0)
             es_value_set_table(&entry->value);
-        if (entry->value.type != ES_TABLE)
-            return -EINVAL; /* es_tree_check_shapes() has made sure that this cannot be */
+        else if (r != -EEXIST || entry->value.type != ES_TABLE)
+            return r;
         table = &entry->value;
         es_key_next(key, &offset, &segment);
     }
@@ -377,11 +376,9 @@ static int add_nested(struct es_value *root, const struct es_item *item)
     struct es_entry *entry;
     int r = descend(root, &item->record->key, &table, &last);
 
+    /* Items are in the order of their names: an empty table comes before what others put in it. */
     if (r == 0)
         r = es_table_add(table, last.data, last.len, &entry);
-    /* An empty table where others put keys: it is not empty. */
-    if (r == -EEXIST)
-        return 0;
     return r == 0 ? es_value_copy(&entry->value, &item->value) : r;
 }
 
@@ -420,9 +417,9 @@ static int add_to(struct es_value *root, const struct es_item *item, enum es_sha
     case ES_SHAPE_NESTED:
         return add_nested(root, item);
     case ES_SHAPE_SINGLE:
-        return es_value_copy(root, &item->value);
+        break;
     }
-    return -EINVAL;
+    return es_value_copy(root, &item->value);
 }
 
 int es_selection_render(const struct es_selection *selection, const struct es_output *output,

@@ -223,14 +223,17 @@ static int judge(struct es_store *store, const struct es_config *config, struct 
         return 0;
     store->run_lost = true;
     /* What only this host's keys open is the set's, whoever has emptied /run. */
-    if (es_buf_equal(&store->set.boot_id, &now.boot_id) && !es_sealed_is_there(store)) {
+    if (!es_buf_equal(&store->set.boot_id, &now.boot_id))
+        return 0;
+    r = es_sealed_is_there(store, err);
+    if (r == 0) {
         store->usable = false;
         es_report_add(report, ES_LEVEL_WARNING,
                       "state: half of the last set is gone from /run/envsync/%s since this boot; "
                       "it is not used",
                       config->name);
     }
-    return 0;
+    return r < 0 ? r : 0;
 }
 
 /* -ENOENT also for one that is damaged: that is for good, other errors are of this moment. */

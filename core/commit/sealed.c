@@ -3,6 +3,8 @@
  * open is used. */
 #include "sealed.h"
 
+#include "inner.h"
+
 #include "../clock.h"
 #include "../creds.h"
 
@@ -226,20 +228,24 @@ int es_sealed_write(struct es_store *store, const struct es_buf *bundle, int64_t
                  : es_store_write(store, ES_HALF_DISK, file_name, sealed.data, sealed.len, 0, err);
 }
 
-/* Is there such a file, or with "." the set's directory? */
-static bool has(const struct es_store *store, const char *id, enum es_half half, const char *name)
+/* Is there such a file, or with "." the set's directory? 1, 0, or negative. */
+static int has(const struct es_store *store, const char *id, enum es_half half, const char *name,
+               struct es_err *err)
 {
     char path[ES_SET_ID + 64];
     struct stat st;
 
+    if (store->halves[half].dir < 0)
+        return 0;
     snprintf(path, sizeof path, "%s/%s", id, name);
-    return store->halves[half].dir >= 0 &&
-           fstatat(store->halves[half].dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (fstatat(store->halves[half].dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return 1;
+    return errno == ENOENT ? 0 : es_store_broken(path, err);
 }
 
-bool es_sealed_is_there(const struct es_store *store)
+int es_sealed_is_there(const struct es_store *store, struct es_err *err)
 {
-    return has(store, store->current, ES_HALF_DISK, file_name);
+    return has(store, store->current, ES_HALF_DISK, file_name, err);
 }
 
 /* Has a set that may be used here a sealed copy, and lost what that is of? */
@@ -250,9 +256,14 @@ static int to_be_opened(const struct es_store *store, const struct es_config *co
     struct es_err why;
     int r;
 
-    if (!store->usable || !id[0] || has(store, id, ES_HALF_RUN, ".") ||
-        !has(store, id, ES_HALF_DISK, file_name))
+    if (!store->usable || !id[0])
         return 0;
+    r = has(store, id, ES_HALF_RUN, ".", err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = has(store, id, ES_HALF_DISK, file_name, err);
+    if (r <= 0)
+        return r;
     r = es_store_manifest(store, id, &set, &why);
     if (r == 0)
         r = es_manifest_bind(&now, config, &why);

@@ -22,8 +22,8 @@ int es_bundle_add(struct es_buf *bundle, const char *name, int64_t ms, const str
 int es_sealed_write(struct es_store *store, const struct es_buf *bundle, int64_t deadline,
                     struct es_err *err);
 
-/* Has the present set a sealed copy? */
-bool es_sealed_is_there(const struct es_store *store);
+/* Has the present set a sealed copy? 1, 0, or negative. */
+int es_sealed_is_there(const struct es_store *store, struct es_err *err);
 
 /* The time of a file in the copy, in the set that was begun; and in the present one, for a run that
  * changed nothing. */

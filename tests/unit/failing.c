@@ -27,19 +27,26 @@ static struct {
     int errnum;
     unsigned counted;
     const char *failed;
-    bool shortly;
+    void (*hook)(void *data);
+    void *data;
 } state;
+static bool shortly;
+static uid_t user = (uid_t)-1;
 
 void failing_begin(const char *name, unsigned number, int errnum)
 {
-    bool shortly = state.shortly;
-
     memset(&state, 0, sizeof state);
     state.armed = true;
     state.name = name;
     state.number = number;
     state.errnum = errnum;
-    state.shortly = shortly;
+}
+
+void failing_hook(const char *name, unsigned number, void (*fn)(void *data), void *data)
+{
+    failing_begin(name, number, 0);
+    state.hook = fn;
+    state.data = data;
 }
 
 const char *failing_end(void)
@@ -58,9 +65,14 @@ unsigned failing_counted(void)
     return state.counted;
 }
 
-void failing_write_shortly(bool shortly)
+void failing_write_shortly(bool yes)
 {
-    state.shortly = shortly;
+    shortly = yes;
+}
+
+void failing_be(uid_t uid)
+{
+    user = uid;
 }
 
 static bool fails(const char *name, int errnum)
@@ -69,6 +81,11 @@ static bool fails(const char *name, int errnum)
         ++state.counted != state.number)
         return false;
     state.failed = name;
+    if (state.hook) {
+        state.armed = false;
+        state.hook(state.data);
+        return false;
+    }
     errno = errnum;
     return true;
 }
@@ -121,7 +138,14 @@ ssize_t __wrap_write(int fd, const void *data, size_t len)
 {
     if (fails("write", state.errnum))
         return -1;
-    return __real_write(fd, data, state.shortly && len > 3 ? 3 : len);
+    return __real_write(fd, data, shortly && len > 3 ? 3 : len);
+}
+
+uid_t __real_geteuid(void);
+uid_t __wrap_geteuid(void);
+uid_t __wrap_geteuid(void)
+{
+    return user == (uid_t)-1 ? __real_geteuid() : user;
 }
 
 int __wrap_fsync(int fd);
@@ -306,7 +330,7 @@ static const char *one_round(const struct ordeal *o, void *data, unsigned number
     if (o->before)
         o->before(data);
     open = descriptors();
-    failing_begin(NULL, number, errnum);
+    failing_begin(o->name, number, errnum);
     r = o->run(data, &err);
     call = failing_end();
     judge(o, call, number, errnum, r, &err);

@@ -9,12 +9,15 @@
 #define ENVSYNC_TESTS_FAILING_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct es_err;
 
 /* From here on the call of this number fails, counted from 1, of those of a name or (NULL) of all.
  * 0: they are only counted. */
 void failing_begin(const char *name, unsigned number, int errnum);
+/* Nothing fails, but before that call fn() does what somebody else could do in this moment. */
+void failing_hook(const char *name, unsigned number, void (*fn)(void *data), void *data);
 /* That is over; the call that has failed, or NULL. */
 const char *failing_end(void);
 /* The test's own calls in between do not count. */
@@ -23,6 +26,8 @@ void failing_pause(bool pause);
 unsigned failing_counted(void);
 /* write() takes three bytes at most. */
 void failing_write_shortly(bool shortly);
+/* geteuid() says so; (uid_t)-1: what is so. */
+void failing_be(uid_t uid);
 
 /* A scenario: the first call of run() fails, in the next round the second, and so on, until a round
  * goes through without a failure. What must hold after each:
@@ -37,6 +42,7 @@ struct ordeal {
     int (*run)(void *data, struct es_err *err);
     void (*after)(void *data, const char *call, int r); /* call: what has failed, or NULL */
     unsigned classes;                                   /* 1 << ES_OUTPUT | ...; 0: ES_OUTPUT */
+    const char *name;                                   /* only calls of this name, or NULL */
 };
 
 /* With this errno for calls that are not for memory. Where every call would take too long,

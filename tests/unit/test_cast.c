@@ -3,6 +3,8 @@
 
 #include "core/cast.h"
 
+#include <math.h>
+
 static void make(const char *text, bool json, struct es_value *ret)
 {
     struct es_err err;
@@ -39,6 +41,7 @@ static void a_value_becomes_its_type_or_is_refused(void **state)
         {ES_CAST_INTEGER, NULL, "4.0", NULL},
         {ES_CAST_INTEGER, NULL, "true", NULL},
         {ES_CAST_FLOAT, "1.5", NULL, "1.5"},
+        {ES_CAST_FLOAT, NULL, "2.5", "2.5"},
         {ES_CAST_FLOAT, "3", NULL, "3.0"},
         {ES_CAST_FLOAT, NULL, "3", "3.0"},
         {ES_CAST_FLOAT, NULL, "9007199254740992", "9007199254740992.0"},
@@ -114,12 +117,27 @@ static void a_nul_in_a_number_is_refused(void **state)
     assert_int_equal(es_cast(&value, ES_CAST_BOOLEAN, &why), -EINVAL);
 }
 
+static void a_list_that_no_text_can_carry_is_refused(void **state)
+{
+    ES_CLEANUP(es_value_done) struct es_value value = {0};
+    struct es_value *item;
+    const char *why = NULL;
+
+    (void)state;
+    es_value_set_list(&value);
+    assert_int_equal(es_list_add(&value, &item), 0);
+    *item = (struct es_value){.type = ES_FLOAT, .number = INFINITY};
+    assert_int_equal(es_cast(&value, ES_CAST_STRING, &why), -EINVAL);
+    assert_string_equal(why, "types: this list or table cannot be text");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_becomes_its_type_or_is_refused),
         cmocka_unit_test(a_date_time_is_text),
         cmocka_unit_test(a_nul_in_a_number_is_refused),
+        cmocka_unit_test(a_list_that_no_text_can_carry_is_refused),
     };
 
     return cmocka_run_group_tests_name("cast", tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* core/config.c, core/source.c, core/output.c: from text to what a run works on. */
 #include "core_case.h"
+#include "failing.h"
 
 /* The text is refused as a wrong configuration, at "LINE:COLUMN" or "LINE:", with these words. */
 static void assert_refused(struct dir *dir, const char *text, const char *place, const char *words)
@@ -276,6 +277,28 @@ static void one_that_may_not_be_read_is_denied(void **state)
     assert_int_equal(as_user(STRANGER, load_as_stranger, path), 0);
 }
 
+static int load_again(void *data, struct es_err *err)
+{
+    static const struct es_process process = {0};
+    ES_CLEANUP(es_config_done) struct es_config config = {0};
+
+    return es_config_load(data, &process, &config, err);
+}
+
+static void whichever_call_fails_loading_says_so(void **state)
+{
+    static const struct ordeal o = {
+        .run = load_again, .classes = 1U << ES_CONFIG | 1U << ES_INTERNAL | 1U << ES_DENIED};
+    char path[100];
+
+    snprintf(path, sizeof path, "%s", in(*state, "c.toml"));
+    put_file(path, TOP SOURCE SECOND
+             "[[output]]\npath = \"/etc/demo/c\"\nformat = \"toml\"\ninclude = [\"a.*\"]\n"
+             "exclude = [\"a.b\"]\nrequire = [\"a.c\"]\n[output.types]\n\"a.c\" = \"json\"\n"
+             "[[output]]\npath = \"/etc/demo/v\"\nformat = \"value\"\nkey = \"a.c\"\n");
+    ordeal(&o, path, EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +315,7 @@ int main(void)
         test_in_dir(links_in_a_circle_are_denied),
         test_in_dir(whoever_else_could_write_it_would_decide_what_root_does),
         test_in_dir(one_that_may_not_be_read_is_denied),
+        test_in_dir(whichever_call_fails_loading_says_so),
     };
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/commit/temp.h"
+#include "core/creds.h"
 #include "core/lock.h"
 #include "core/run.h"
 
@@ -14,19 +15,21 @@
         "[[source]]\ntype = \"s3\"\nbucket = \"bucket\"\nmerge = [\"*.env\"]\n"                    \
         "mirror = [\"*.pem\"]\ndir = \"/etc/demo/m\"\nprune = true\n"                              \
         "[[output]]\npath = \"/run/demo/environment\"\nformat = \"env\"\n"                         \
-        "require = [\"DB_PASSWORD\"]\n"                                                            \
+        "require = [\"DB_PASSWORD\"]\ninclude = [\"db.*\", \"list\", \"a_segment*.*\"]\n"          \
+        "[output.types]\nlist = \"list\"\n"                                                        \
         "[[output]]\npath = \"/etc/demo/config.toml\"\nformat = \"toml\"\n"                        \
-        "require = [\"db\"]\n[output.types]\n"                                                     \
-        "json = \"json\"\nlist = \"list\"\nnumber = \"integer\"\nratio = \"float\"\n"              \
-        "\"on\" = \"boolean\"\ntext = \"string\"\n"                                                \
+        "require = [\"db\"]\nexclude = [\"a_segment*.*\"]\n[output.types]\n"                       \
+        "json = \"json\"\ntext = \"string\"\n"                                                     \
         "[[output]]\npath = \"/etc/demo/parameters.json\"\nformat = \"ssm-json\"\n"                \
-        "from = [\"ssm\"]\n"                                                                       \
+        "from = [\"ssm\"]\ninclude = [\"db.*\"]\n"                                                 \
         "[[output]]\npath = \"/etc/demo/password\"\nformat = \"value\"\nkey = \"db.password\"\n"   \
         "[on_change]\ntouch = [\"/etc/demo/flag\"]\nrestart = [\"demo.service\"]\n"
+#define SEALED CONFIG "[last_good]\nat_rest = \"encrypted\"\n"
 
 struct world {
     struct dir *dir;
     struct es_config config;
+    bool release;
     unsigned version;   /* that the sources have */
     unsigned published; /* that is in place */
     char pointer[34];   /* to the present and the previous set */
@@ -107,11 +110,9 @@ static void say_parameters(const char *version)
     put_text(frame, "a note");
     say_record(0, "/demo/db/password", "db.password", version);
     say_record(0, "/demo/old", "old", "renamed");
+    say_record(0, "/demo/long", "a_segment_of_thirty_one_bytes__.b", "long");
     say_record(0, "/demo/json", "json", "{\"a\": [1]}");
     say_record(0, "/demo/list", "list", "a,b");
-    say_record(0, "/demo/number", "number", "5");
-    say_record(0, "/demo/ratio", "ratio", "0.5");
-    say_record(0, "/demo/on", "on", "true");
     say_record(0, "/demo/text", "text", "text");
     if (worker.version % 2)
         say_record(0, "/demo/odd", "odd", "odd");
@@ -139,6 +140,7 @@ static void say_objects(const char *version, const struct es_before *before)
         say_record(1, "base.env", "BASE", "base");
     say_file(1, "a.pem", version, version);
     say_file(2, "sub/b.pem", "the same", version);
+    say_file(5, "d.pem", "the same", version);
     if (worker.version % 2)
         say_file(3, "odd.pem", "odd", "1");
     if (before && is_sure(before, "c.pem")) {
@@ -240,6 +242,33 @@ int __wrap_es_worker_finish(struct es_worker *w, struct es_err *err)
     return 0;
 }
 
+/* ---- systemd-creds ---- */
+
+const char *__wrap_es_creds_find(struct es_err *err);
+const char *__wrap_es_creds_find(struct es_err *err)
+{
+    (void)err;
+    return "/usr/bin/systemd-creds";
+}
+
+/* Sealed text is the text behind a mark. */
+int __wrap_es_creds_run(enum es_creds_verb verb, const char *name, const void *data, size_t len,
+                        int64_t deadline, struct es_buf *ret, struct es_err *err);
+int __wrap_es_creds_run(enum es_creds_verb verb, const char *name, const void *data, size_t len,
+                        int64_t deadline, struct es_buf *ret, struct es_err *err)
+{
+    const char *text = data;
+    bool seal = verb == ES_CREDS_ENCRYPT;
+
+    (void)name;
+    (void)deadline;
+    assert_true(seal || len > 0);
+    return (seal && es_buf_puts(ret, "*") < 0) ||
+                   es_buf_append(ret, seal ? text : text + 1, seal ? len : len - 1) < 0
+               ? es_nomem(err)
+               : 0;
+}
+
 /* ---- runs ---- */
 
 static int sync_once(struct world *w, struct es_report *report, struct es_err *err)
@@ -248,15 +277,16 @@ static int sync_once(struct world *w, struct es_report *report, struct es_err *e
     const struct es_run_options options = {.process = &process,
                                            .root = w->dir->path,
                                            .deadline = es_clock_ms() + 60000,
-                                           .fresh = true};
+                                           .fresh = true,
+                                           .release = w->release};
     struct es_run run = ES_RUN_INIT;
     int r;
 
-    failing_pause(true);
-    load_config(w->dir, CONFIG, &run.config);
+    run.config = w->config;
     worker.version = w->version;
-    failing_pause(false);
     r = es_run(&run, &options, report, err);
+    es_fetched_done(&run.fetched); /* removes what is staged, by the configuration */
+    run.config = (struct es_config){0};
     es_run_done(&run);
     return r;
 }
@@ -345,8 +375,8 @@ static void forgive(const struct world *w)
 {
     ES_CLEANUP(es_close) int lock = open(in(w->dir, "run/envsync/demo/lock"), O_RDWR | O_CLOEXEC);
 
-    assert_true(lock >= 0);
-    es_lock_set_clean(lock);
+    if (lock >= 0)
+        es_lock_set_clean(lock);
 }
 
 static void one_more_version(void *data)
@@ -378,10 +408,10 @@ static void assert_old_or_new(void *data, const char *call, int r)
     w->published = w->version;
 }
 
-static void setup(struct world *w, void **state)
+static void setup(struct world *w, void **state, const char *text)
 {
     *w = (struct world){.dir = *state};
-    load_config(*state, CONFIG, &w->config);
+    load_config(*state, text, &w->config);
 }
 
 static void teardown(struct world *w)
@@ -402,7 +432,7 @@ static void whichever_call_fails_the_next_run_completes_it(void **state)
                                     .classes = any_class};
     struct world w;
 
-    setup(&w, state);
+    setup(&w, state, CONFIG);
     w.version = w.published = 1;
     sync_now(&w);
     assert_whole(&w);
@@ -439,7 +469,7 @@ static void whichever_call_fails_an_unchanged_set_stays_the_present_one(void **s
         .run = sync_under_fault, .after = assert_unchanged, .classes = any_class};
     struct world w;
 
-    setup(&w, state);
+    setup(&w, state, CONFIG);
     w.version = 1;
     sync_now(&w);
     w.version = 2;
@@ -450,11 +480,92 @@ static void whichever_call_fails_an_unchanged_set_stays_the_present_one(void **s
     teardown(&w);
 }
 
+/* What is below /run is sealed, and comes back from there. */
+static void lose_run_half_and_one_more_version(void *data)
+{
+    struct world *w = data;
+
+    if (exists(in(w->dir, "run/envsync")))
+        assert_int_equal(nftw(in(w->dir, "run/envsync"), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    one_more_version(w);
+}
+
+static void whichever_call_fails_a_sealed_set_is_the_old_one_or_the_new_one(void **state)
+{
+    static const struct ordeal o = {.before = lose_run_half_and_one_more_version,
+                                    .run = sync_under_fault,
+                                    .after = assert_old_or_new,
+                                    .classes = any_class};
+    struct world w;
+
+    NEEDS_ROOT();
+    setup(&w, state, SEALED);
+    w.version = w.published = 1;
+    sync_now(&w);
+    ordeal(&o, &w, EIO);
+    teardown(&w);
+}
+
+/* ---- a hold ends with a run that changes nothing ---- */
+
+static void hold(void *data)
+{
+    struct world *w = data;
+    ES_CLEANUP(es_store_done) struct es_store store = ES_STORE_INIT;
+    ES_CLEANUP(es_report_done) struct es_report report = {0};
+    struct es_err err;
+
+    assert_int_equal(es_store_open(&w->config, w->dir->path, true, true, &store, &report, &err), 0);
+    assert_int_equal(es_store_point(&store, store.current, store.previous, true, &err), 0);
+}
+
+static bool is_held(const struct world *w)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+    ES_CLEANUP(es_close)
+    int fd = open(in(w->dir, "var/lib/envsync/demo/current"), O_RDONLY | O_CLOEXEC);
+
+    assert_int_equal(es_buf_read_fd(&text, fd, 1000), 0);
+    return strstr(es_buf_str(&text), " held ") != NULL;
+}
+
+static void assert_released_or_held(void *data, const char *call, int r)
+{
+    struct world *w = data;
+
+    assert_true(is_held(w) == (r < 0) || strcmp(call, "fsync") == 0);
+    assert_whole(w);
+    forgive(w);
+}
+
+static void a_hold_ends_with_success_only(void **state)
+{
+    static const char *const names[] = {"renameat", "fsync", "getrandom"};
+    struct ordeal o = {.before = hold,
+                       .run = sync_under_fault,
+                       .after = assert_released_or_held,
+                       .classes = any_class};
+    struct world w;
+
+    setup(&w, state, CONFIG);
+    w.version = 1;
+    sync_now(&w);
+    sync_now(&w);
+    w.release = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        o.name = names[i];
+        ordeal(&o, &w, EIO);
+    }
+    teardown(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_in_memory(whichever_call_fails_the_next_run_completes_it),
         test_in_memory(whichever_call_fails_an_unchanged_set_stays_the_present_one),
+        test_in_memory(whichever_call_fails_a_sealed_set_is_the_old_one_or_the_new_one),
+        test_in_memory(a_hold_ends_with_success_only),
     };
 
     return cmocka_run_group_tests_name("faults of a run", tests, NULL, NULL);

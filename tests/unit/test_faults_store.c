@@ -81,9 +81,16 @@ static int accept_set(const struct world *w, const char *text, struct es_err *er
 
     if (r < 0)
         return r;
-    if (!w->disk)
+    if (!w->disk) {
+        ES_CLEANUP(es_buf_done) struct es_buf note = {0};
+
         es_store_leave_disk(&store, &w->config);
-    r = stage(&store, w, text, &m, err);
+        /* What is still to be done is handed on from there. */
+        r = store.current[0] ? es_store_read_note(&store, store.current, "pending", &note, err) : 0;
+        assert_true(r < 0 || !store.current[0] || es_buf_is(&note, "one"));
+    }
+    if (r == 0)
+        r = stage(&store, w, text, &m, err);
     if (r == 0)
         r = es_store_commit(&store, &m, ES_BACK_TO_CURRENT, err);
     if (r < 0) {

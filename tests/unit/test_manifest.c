@@ -293,6 +293,22 @@ static void growing_keeps_what_is_there(void **state)
     es_kept_source_done(&source);
 }
 
+static void what_is_not_all_on_disk_has_a_run_half(void **state)
+{
+    ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
+
+    (void)state;
+    assert_false(es_manifest_has_run_half(&m));
+    fill(&m);
+    m.sources[0].on_disk = m.sources[1].on_disk = m.outputs[0].on_disk = true;
+    assert_false(es_manifest_has_run_half(&m));
+    m.outputs[0].on_disk = false;
+    assert_true(es_manifest_has_run_half(&m));
+    m.outputs[0].on_disk = true;
+    m.sources[1].on_disk = false;
+    assert_true(es_manifest_has_run_half(&m));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_file_of_a_source_that_is_not_there_is_refused),
         cmocka_unit_test(another_version_is_none),
         cmocka_unit_test(growing_keeps_what_is_there),
+        cmocka_unit_test(what_is_not_all_on_disk_has_a_run_half),
     };
 
     return cmocka_run_group_tests_name("manifest", tests, NULL, NULL);

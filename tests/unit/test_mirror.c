@@ -1,6 +1,7 @@
 /* core/mirror.c: mirrored files as they come, from the worker's frames to what is staged. */
 #include "core/lock.h"
 #include "envsync/limits.h"
+#include "failing.h"
 #include "mirror_case.h"
 
 static void an_empty_file_is_a_file(void **state)
@@ -260,6 +261,39 @@ static void a_dry_run_compares_and_writes_nothing(void **state)
     assert_int_equal(stat_of(&f, HELD "a").st_mode & 07777, 0600);
 }
 
+static void remove_old(void *data)
+{
+    assert_int_equal(unlink(in(data, HELD "b")), 0);
+}
+
+static void an_old_file_that_goes_in_between_is_a_new_one(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+
+    mirror_one(&f, "b", "one");
+    begin_run(&f, false);
+    give_file(&f, "a", "one"); /* the way is known then, and the next file the first to be opened */
+    failing_hook("openat", 1, remove_old, *state);
+    give_file(&f, "b", "one");
+    assert_non_null(failing_end());
+    assert_int_equal(f.mirror.results[1].state, ES_FILE_CREATE);
+}
+
+static void an_old_file_that_may_not_be_read_is_not_comparable_and_is_replaced(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+
+    mirror_one(&f, "b", "one");
+    for (int look = 0; look < 2; look++) {
+        begin_run(&f, look);
+        give_file(&f, "a", "one");
+        failing_begin("openat", 1, EACCES);
+        give_file(&f, "b", "one");
+        assert_non_null(failing_end());
+        assert_int_equal(f.mirror.results[1].state, look ? ES_FILE_UNKNOWN : ES_FILE_UPDATE);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +313,8 @@ int main(void)
         test_in_dir(only_so_many_files_are_under_way_at_once),
         test_in_dir(what_is_no_file_in_the_place_is_told_and_stays),
         test_in_dir(a_dry_run_compares_and_writes_nothing),
+        test_in_dir(an_old_file_that_goes_in_between_is_a_new_one),
+        test_in_dir(an_old_file_that_may_not_be_read_is_not_comparable_and_is_replaced),
     };
 
     return cmocka_run_group_tests_name("mirror", tests, NULL, NULL);

@@ -280,6 +280,21 @@ static void one_that_is_known_is_taken_over_as_it_is(void **state)
     assert_int_equal(stat_of(&f, HELD "a").st_ctim.tv_nsec, before.st_ctim.tv_nsec);
 }
 
+static void what_is_no_file_in_the_place_is_not_replaced(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+
+    begin_run(&f, false);
+    give_file(&f, "a", "one");
+    take_set(&f);
+    assert_int_equal(mkdir(in(*state, HELD "a"), 0755), 0);
+    f.publishing = (struct es_publishing){.state = -1};
+    assert_int_equal(
+        es_mirrored_publish(&f.config, f.dir->path, &f.set, &f.publishing, &f.report, &f.err),
+        -EEXIST);
+    assert_non_null(strstr(f.err.msg, "/etc/demo/m/a: a directory is in its place"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +313,7 @@ int main(void)
         test_in_dir(what_the_configuration_no_longer_names_is_left_alone),
         test_in_dir(a_file_is_held_while_nobody_has_changed_it),
         test_in_dir(one_that_is_known_is_taken_over_as_it_is),
+        test_in_dir(what_is_no_file_in_the_place_is_not_replaced),
     };
 
     return cmocka_run_group_tests_name("mirrored", tests, NULL, NULL);

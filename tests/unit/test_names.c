@@ -1,5 +1,6 @@
 /* core/names.c */
 #include "core_case.h"
+#include "failing.h"
 
 #include "core/names.h"
 
@@ -135,6 +136,27 @@ static void everything_else_is_the_apps_business(void **state)
             fail_msg("%s is refused", fine[i]);
 }
 
+static int name_long_key(void *data, struct es_err *err)
+{
+    ES_CLEANUP(es_buf_done) struct es_buf name = {0};
+    int r = es_name_of_key(data, false, false, &name);
+
+    assert_true(r == 0 || (r == -ENOMEM && name.len == 0));
+    return r < 0 ? es_nomem(err) : 0;
+}
+
+/* Also where the first part fills the memory that there is. */
+static void want_of_memory_leaves_no_half_of_a_name(void **state)
+{
+    static const struct ordeal o = {.run = name_long_key};
+    ES_CLEANUP(es_buf_done) struct es_buf key = {0};
+    struct es_err err;
+
+    (void)state;
+    assert_int_equal(es_key_parse("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbb", &key, &err), 0);
+    ordeal(&o, &key, EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +166,7 @@ int main(void)
         cmocka_unit_test(what_makes_no_name_is_refused_and_the_output_stays),
         cmocka_unit_test(names_that_act_on_privileged_programs_are_refused),
         cmocka_unit_test(everything_else_is_the_apps_business),
+        cmocka_unit_test(want_of_memory_leaves_no_half_of_a_name),
     };
 
     return cmocka_run_group_tests_name("names", tests, NULL, NULL);

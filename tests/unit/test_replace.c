@@ -541,6 +541,86 @@ static void ending_a_target_that_was_never_opened_is_fine(void **state)
     assert_int_equal(descriptors(), before);
 }
 
+static void vanish(void *data)
+{
+    assert_int_equal(unlink(in(data, "out")), 0);
+}
+
+static void become_a_fifo(void *data)
+{
+    vanish(data);
+    assert_int_equal(mkfifo(in(data, "out"), 0600), 0);
+}
+
+/* Between the look at what is there and its being opened. */
+static void what_is_swapped_in_between_is_seen(void **state)
+{
+    const struct es_wanted wanted = want("new");
+    ES_CLEANUP(es_target_done) struct es_target target = ES_TARGET_INIT;
+    struct es_err err;
+
+    put_bytes(in(*state, "out"), "old", 3, 0640);
+    failing_begin("openat", 0, 0);
+    assert_int_equal(state_of(*state, &wanted), ES_TARGET_UPDATE);
+    failing_hook("openat", failing_counted(), vanish, *state);
+    assert_int_equal(state_of(*state, &wanted), ES_TARGET_CREATE);
+    assert_non_null(failing_end());
+    put_bytes(in(*state, "out"), "old", 3, 0640);
+    failing_begin("openat", 0, 0);
+    assert_int_equal(state_of(*state, &wanted), ES_TARGET_UPDATE);
+    failing_hook("openat", failing_counted(), become_a_fifo, *state);
+    assert_int_equal(open_target(*state, &wanted, &target, &err), -EEXIST);
+    assert_non_null(failing_end());
+    assert_non_null(strstr(err.msg, "a FIFO is in its place"));
+}
+
+static void whatever_may_not_be_looked_at_is_not_comparable(void **state)
+{
+    struct es_wanted wanted = want("new");
+
+    wanted.look = true;
+    put_bytes(in(*state, "out"), "old", 3, 0640);
+    failing_begin("fstatat", 1, EACCES);
+    assert_int_equal(state_of(*state, &wanted), ES_TARGET_UNKNOWN);
+    failing_begin("openat", 1, EPERM);
+    assert_int_equal(state_of(*state, &wanted), ES_TARGET_UNKNOWN);
+    assert_int_equal(mkdir(in(*state, "sub"), 0755), 0);
+    wanted.path = "/sub/out";
+    failing_begin("openat", 1, EACCES);
+    assert_int_equal(state_of(*state, &wanted), ES_TARGET_UNKNOWN);
+    assert_non_null(failing_end());
+}
+
+static void who_only_looks_makes_no_directory(void **state)
+{
+    const struct es_make makes[] = {{.path = "/sub", .below = true, .mode = 0750}, {0}};
+    const struct es_walk walk = {
+        .root = ((struct dir *)*state)->path, .make = makes, .dry = true, .missing = ES_OUTPUT};
+    ES_CLEANUP(es_target_done) struct es_target target = ES_TARGET_INIT;
+    struct es_wanted wanted = want("new");
+    struct es_err err;
+
+    wanted.look = true;
+    wanted.path = "/sub/out";
+    assert_int_equal(es_target_open(&walk, &wanted, &target, &err), 0);
+    assert_int_equal(target.state, ES_TARGET_CREATE);
+    assert_false(exists(in(*state, "sub")));
+}
+
+/* The caller cannot give a file away, so nobody else's is asked for. */
+static void without_root_owners_stay_the_callers(void **state)
+{
+    struct es_wanted wanted = want("same");
+
+    NEEDS_ROOT();
+    put_bytes(in(*state, "out"), "same", 4, 0640);
+    wanted.owner.uid = wanted.owner.gid = THE_APP;
+    assert_int_equal(state_of(*state, &wanted), ES_TARGET_REPAIR);
+    failing_be(STRANGER);
+    assert_int_equal(state_of(*state, &wanted), ES_TARGET_SAME);
+    failing_be((uid_t)-1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +648,10 @@ int main(void)
         test_in_dir(a_failing_repair_says_so),
         test_in_dir(whichever_call_fails_there_is_the_old_file_or_the_new_one),
         cmocka_unit_test(ending_a_target_that_was_never_opened_is_fine),
+        test_in_dir(what_is_swapped_in_between_is_seen),
+        test_in_dir(whatever_may_not_be_looked_at_is_not_comparable),
+        test_in_dir(who_only_looks_makes_no_directory),
+        test_in_dir(without_root_owners_stay_the_callers),
     };
 
     return cmocka_run_group_tests_name("replace", tests, NULL, NULL);

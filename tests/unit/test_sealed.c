@@ -88,7 +88,7 @@ static void seal_and_lose(struct fixture *f, const char *text, size_t len,
     m.outputs = calloc(2, sizeof *m.outputs);
     assert_true(m.sources && m.outputs);
     assert_int_equal(es_store_commit(&f->store, &m, ES_BACK_TO_CURRENT, &f->err), 0);
-    assert_true(es_sealed_is_there(&f->store));
+    assert_int_equal(es_sealed_is_there(&f->store, &f->err), 1);
     lose_run_half(f);
     look_again(f);
     assert_true(f->store.usable && f->store.run_lost);

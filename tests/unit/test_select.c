@@ -1,8 +1,11 @@
 /* core/select.c: what one output holds, and why it cannot be made. */
 #include "core_case.h"
+#include "failing.h"
 
 #include "core/select.h"
 #include "core/texts.h"
+
+#include <math.h>
 
 /* A configuration of two sources and one output, and what they give. */
 struct fixture {
@@ -338,6 +341,58 @@ static void nothing_chosen_is_an_empty_document(void **state)
     assert_document(&f, "");
 }
 
+static void a_list_that_no_text_can_carry_is_refused(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = {0};
+    ES_CLEANUP(es_value_done) struct es_value list = {0};
+    struct es_value *item;
+
+    set_up(&f, *state, "env", "");
+    es_value_set_list(&list);
+    assert_int_equal(es_list_add(&list, &item), 0);
+    *item = (struct es_value){.type = ES_FLOAT, .number = INFINITY};
+    give_value(&f.fetched, 0, "list", &list);
+    assert_refused(&f, "JSON text cannot carry this list or table");
+}
+
+static void an_empty_table_where_others_put_keys_is_not_empty(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = {0};
+
+    set_up(&f, *state, "toml", "");
+    give_json(&f.fetched, 0, "a.'b c'", "{}");
+    give(&f.fetched, 1, "a.'b c'.d", "x");
+    give_json(&f.fetched, 1, "a", "{}");
+    assert_document(&f, "[a.\"b c\"]\nd = \"x\"\n");
+}
+
+/* What is refused stays refused, unless there is no memory to say so. */
+static int select_refused(void *data, struct es_err *err)
+{
+    struct fixture *f = data;
+    ES_CLEANUP(es_selection_done) struct es_selection selection = {0};
+    ES_CLEANUP(es_report_done) struct es_report report = {0};
+    int r = es_select(&f->tree, &f->config.outputs[0], &selection, &report, err);
+
+    assert_true(r < 0 && !selection.items);
+    return r == -EINVAL || r == -ENOENT ? 0 : r;
+}
+
+static void want_of_memory_is_never_taken_for_a_fault_of_the_data(void **state)
+{
+    static const struct ordeal o = {.run = select_refused};
+    static const char *const requires[] = {"", "require = ['other.key']\n"};
+
+    for (size_t i = 0; i < 2; i++) {
+        ES_CLEANUP(fixture_done) struct fixture f = {0};
+
+        set_up(&f, *state, i ? "toml" : "env", requires[i]);
+        give(&f.fetched, 0, i ? "some" : "LD_PRELOAD", "x");
+        assert_int_equal(es_tree_build(&f.config, &f.fetched, &f.tree, &f.err), 0);
+        ordeal(&o, &f, EIO);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +416,9 @@ int main(void)
         test_in_dir(types_that_name_nothing_are_told),
         test_in_dir(more_than_a_process_can_start_with_is_refused),
         test_in_dir(nothing_chosen_is_an_empty_document),
+        test_in_dir(a_list_that_no_text_can_carry_is_refused),
+        test_in_dir(an_empty_table_where_others_put_keys_is_not_empty),
+        test_in_dir(want_of_memory_is_never_taken_for_a_fault_of_the_data),
     };
 
     return cmocka_run_group_tests_name("select", tests, NULL, NULL);

@@ -285,6 +285,75 @@ static void what_goes_with_the_boot_is_known_by_its_path(void **state)
     assert_false(es_path_is_volatile("/var/lib/x"));
 }
 
+static void who_may_not_keep_state_is_told_what_to_do(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = {.dir = *state, .store = ES_STORE_INIT};
+
+    load_config(*state, TOP SOURCE OUTPUT, &f.config);
+    failing_be(geteuid() == 0 ? STRANGER : geteuid());
+    failing_begin("openat", 1, EACCES);
+    assert_int_equal(try_open(&f, true, true), -EACCES);
+    failing_end();
+    failing_be((uid_t)-1);
+    assert_int_equal(f.err.class, ES_DENIED);
+    assert_non_null(strstr(f.err.msg, "only root may keep state there; run as root"));
+}
+
+static void what_nobody_could_read_again_is_not_committed(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
+    size_t len = 65U << 20;
+
+    commit(&f, "one", true);
+    begin(&f, "two", true);
+    fill(&f, &m, true);
+    assert_int_equal(es_buf_reserve(&m.configured, len), 0);
+    memset(m.configured.data, 'x', len);
+    m.configured.len = len;
+    assert_int_equal(es_store_commit(&f.store, &m, ES_BACK_TO_CURRENT, &f.err), -EFBIG);
+    assert_int_equal(f.err.class, ES_INVALID);
+    reopen(&f);
+    assert_holds(&f, f.store.current, ES_HALF_DISK, "one");
+}
+
+static void without_a_machine_id_all_machines_are_one(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(es_manifest_done) struct es_manifest m = {0};
+
+    failing_begin("open", 1, ENOENT);
+    assert_int_equal(es_manifest_bind(&m, &f.config, &f.err), 0);
+    assert_non_null(failing_end());
+    assert_int_equal(m.machine_id.len, 0);
+    assert_true(m.boot_id.len > 0);
+}
+
+static void a_set_of_another_machine_is_not_gone_back_to(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    commit_with(&f, "one", true, "another", NULL);
+    commit(&f, "two", true);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 0);
+    commit(&f, "three", true);
+    assert_int_equal(es_store_can_go_back(&f.store, &f.err), 1);
+}
+
+static void who_looks_after_a_reboot_finds_no_run_half(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+    ES_CLEANUP(es_buf_done) struct es_buf text = {0};
+
+    commit_with(&f, "one", false, NULL, "earlier");
+    assert_int_equal(nftw(in(*state, "run"), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    assert_int_equal(try_open(&f, false, false), 0);
+    assert_true(f.store.usable && f.store.run_lost);
+    assert_int_equal(
+        es_store_read(&f.store, f.store.current, ES_HALF_RUN, "source-0", &text, NULL, &f.err),
+        -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +374,11 @@ int main(void)
         test_in_dir(sweeping_leaves_the_present_and_the_previous_set_alone),
         test_in_dir(a_set_may_leave_the_way_back_as_it_is_or_cut_it),
         cmocka_unit_test(what_goes_with_the_boot_is_known_by_its_path),
+        test_in_dir(who_may_not_keep_state_is_told_what_to_do),
+        test_in_dir(what_nobody_could_read_again_is_not_committed),
+        test_in_dir(without_a_machine_id_all_machines_are_one),
+        test_in_dir(a_set_of_another_machine_is_not_gone_back_to),
+        test_in_dir(who_looks_after_a_reboot_finds_no_run_half),
     };
 
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -292,6 +292,17 @@ static void a_state_directory_that_others_can_write_is_refused(void **state)
     assert_int_equal(strncmp(f.err.msg, "state: ", 7), 0);
 }
 
+static void a_manifest_of_another_version_counts_as_none(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    commit(&f, "one", true);
+    strcpy(f.store.begun, f.store.current);
+    assert_int_equal(es_store_write(&f.store, ES_HALF_DISK, "manifest", "x", 1, 0, &f.err), 0);
+    reopen(&f);
+    assert_forgotten(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +324,7 @@ int main(void)
         test_in_dir(a_run_half_that_went_in_this_boot_makes_the_set_useless_and_is_told),
         test_in_dir(a_set_that_is_all_on_disk_misses_no_run_half),
         test_in_dir(a_state_directory_that_others_can_write_is_refused),
+        test_in_dir(a_manifest_of_another_version_counts_as_none),
     };
 
     return cmocka_run_group_tests_name("store_damage", tests, NULL, NULL);

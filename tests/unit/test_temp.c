@@ -5,6 +5,31 @@
 
 #include <dirent.h>
 
+/* SELinux's label, which few hosts have: one file has it, another is given it. */
+static int labelled = -1, given = -1;
+
+ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size);
+ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+    assert_string_equal(name, "security.selinux");
+    assert_true(size >= 5);
+    if (fd != labelled)
+        return -1;
+    memcpy(value, "label", 5);
+    return 5;
+}
+
+int __wrap_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags);
+int __wrap_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
+{
+    (void)flags;
+    assert_string_equal(name, "security.selinux");
+    assert_int_equal(size, 5);
+    assert_memory_equal(value, "label", 5);
+    given = fd;
+    return 0;
+}
+
 /* The place "NAME" in the directory of the test. */
 static void place_in(struct dir *dir, const char *name, struct es_place *ret)
 {
@@ -231,6 +256,23 @@ static void it_has_its_owner_before_it_has_content(void **state)
     assert_int_equal(st.st_size, 0);
 }
 
+static void the_new_file_has_the_label_of_the_old_one(void **state)
+{
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    ES_CLEANUP(es_temp_done) struct es_temp temp = ES_TEMP_INIT;
+    ES_CLEANUP(es_close) int old = -1;
+    const struct es_owner owner = {.uid = geteuid(), .gid = getegid(), .mode = 0640};
+    struct es_err err;
+
+    put_file(in(*state, "file"), "old");
+    old = open(in(*state, "file"), O_RDONLY | O_CLOEXEC);
+    place_in(*state, "file", &place);
+    labelled = old;
+    assert_int_equal(es_temp_create(&place, &owner, old, NULL, "/file", &temp, &err), 0);
+    labelled = -1;
+    assert_int_equal(given, temp.fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +287,7 @@ int main(void)
         test_in_dir(sweeping_removes_what_is_the_targets_own_and_nothing_else),
         cmocka_unit_test(what_is_forbidden_is_denied_and_the_rest_is_the_outputs),
         test_in_dir(it_has_its_owner_before_it_has_content),
+        test_in_dir(the_new_file_has_the_label_of_the_old_one),
     };
 
     return cmocka_run_group_tests_name("temp", tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* core/tree.c */
 #include "core_case.h"
+#include "failing.h"
 
 #include "core/tree.h"
 
@@ -253,6 +254,27 @@ static void nothing_fetched_is_an_empty_tree(void **state)
     assert_int_equal(check(&f, NULL, &err), 0);
 }
 
+static int check_mixed(void *data, struct es_err *err)
+{
+    const struct fixture *f = data;
+    int r = es_tree_check_shapes(&f->tree, NULL, err);
+
+    assert_true(r < 0);
+    return r == -EEXIST ? 0 : r;
+}
+
+static void want_of_memory_is_never_taken_for_a_mixed_key(void **state)
+{
+    static const struct ordeal o = {.run = check_mixed};
+    ES_CLEANUP(fixture_done) struct fixture f = {0};
+
+    load_config(*state, TOP SOURCE SECOND OUTPUT, &f.config);
+    give(&f.fetched, 0, "a", "1");
+    give(&f.fetched, 1, "a.b", "2");
+    build(&f);
+    ordeal(&o, &f, EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +291,7 @@ int main(void)
         test_in_dir(an_empty_table_is_a_table),
         test_in_dir(an_origin_names_source_object_line_and_version),
         test_in_dir(nothing_fetched_is_an_empty_tree),
+        test_in_dir(want_of_memory_is_never_taken_for_a_mixed_key),
     };
 
     return cmocka_run_group_tests_name("tree", tests, NULL, NULL);

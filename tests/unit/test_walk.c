@@ -1,5 +1,6 @@
 /* core/walk.c */
 #include "core_case.h"
+#include "failing.h"
 
 #include "core/walk.h"
 
@@ -436,6 +437,129 @@ static void a_path_that_was_typed_counts_from_the_working_directory(void **state
     assert_int_equal(fchdir(before), 0);
 }
 
+static void a_link_that_makes_a_path_too_long_is_refused(void **state)
+{
+    struct dir *dir = *state;
+    char target[PATH_MAX - 1], name[8];
+    struct es_err err;
+
+    memset(target, '/', sizeof target);
+    target[sizeof target - 1] = '\0';
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(target, 8, "l%u", i + 1);
+        target[strlen(target)] = '/';
+        snprintf(name, sizeof name, "l%u", i);
+        assert_int_equal(symlink(target, in(dir, name)), 0);
+    }
+    assert_int_equal(source(in(dir, "l0/file"), &err), -ENAMETOOLONG);
+}
+
+static void a_link_may_lead_back_to_the_root(void **state)
+{
+    struct dir *dir = *state;
+    const struct es_walk rooted = {.root = dir->path, .check = true, .missing = ES_OUTPUT};
+    ES_CLEANUP(es_close) int fd = -1;
+    struct stat is, root;
+    struct es_err err;
+
+    make_dirs(dir, (const char *const[]){"a", "a/b", "etc", NULL});
+    assert_int_equal(symlink("/etc", in(dir, "a/b/up")), 0);
+    assert_comes_to(&rooted, "/a/./b/up/file", in(dir, "etc"), "file");
+    assert_int_equal(symlink("/", in(dir, "root")), 0);
+    fd = es_open_directory(in(dir, "root"), &err);
+    assert_int_equal(fstat(fd, &is), 0);
+    assert_int_equal(stat("/", &root), 0);
+    assert_true(is.st_ino == root.st_ino && is.st_dev == root.st_dev);
+}
+
+/* Half-made directories have longer names. */
+static void a_directory_whose_name_is_nearly_too_long_is_not_made(void **state)
+{
+    struct dir *dir = *state;
+    const struct es_make makes[] = {{.path = "/a", .below = true, .mode = 0750}, {0}};
+    const struct es_walk how = {.root = dir->path, .make = makes, .missing = ES_OUTPUT};
+    char path[NAME_MAX + 16] = "/a/";
+    struct es_err err;
+
+    memset(path + 3, 'b', NAME_MAX);
+    strcat(path, "/file");
+    assert_int_equal(walk(&how, path, &err), -ENAMETOOLONG);
+    assert_false(exists(in(dir, "a/b")));
+}
+
+/* ---- every call ---- */
+
+static int walk_and_make(void *data, struct es_err *err)
+{
+    const struct es_make makes[] = {{.path = "/made", .below = true, .mode = 0750}, {0}};
+    const struct es_walk how = {
+        .root = ((struct dir *)data)->path, .check = true, .make = makes, .missing = ES_OUTPUT};
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+
+    return es_walk_to(&how, "/made/deep/file", &place, err);
+}
+
+static void nothing_made(void *data)
+{
+    rmdir(in(data, "made/deep"));
+    rmdir(in(data, "made"));
+}
+
+static void assert_made_or_not(void *data, const char *call, int r)
+{
+    static const char *const names[] = {"made/deep", "made"};
+    struct stat st;
+
+    (void)call;
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(r < 0 || exists(in(data, names[i])));
+        /* What has its name has its mode. */
+        assert_true(lstat(in(data, names[i]), &st) < 0 || (st.st_mode & 07777) == 0750);
+    }
+    assert_int_equal(walk_and_make(data, &(struct es_err){0}), 0);
+    assert_false(exists(in(data, ".made.envsync-new")));
+    assert_false(exists(in(data, "made/.deep.envsync-new")));
+}
+
+static void whichever_call_fails_a_directory_is_made_whole_or_not_at_all(void **state)
+{
+    static const struct ordeal o = {.before = nothing_made,
+                                    .run = walk_and_make,
+                                    .after = assert_made_or_not,
+                                    .classes = 1U << ES_OUTPUT | 1U << ES_DENIED};
+
+    ordeal(&o, *state, EIO);
+    ordeal(&o, *state, EPERM);
+    ordeal(&o, *state, EINVAL); /* where renameat2() knows no flags */
+}
+
+static int read_source(void *data, struct es_err *err)
+{
+    ES_CLEANUP(es_close) int fd = es_open_source(in(data, "link"), err);
+
+    return fd < 0 ? fd : 0;
+}
+
+static int type_path(void *data, struct es_err *err)
+{
+    ES_CLEANUP(es_freep) char *path = NULL;
+
+    (void)data;
+    return es_walk_absolute("file", ES_CONFIG, &path, err);
+}
+
+static void whichever_call_fails_a_source_says_why(void **state)
+{
+    static const struct ordeal o = {
+        .run = read_source, .classes = 1U << ES_UNAVAILABLE | 1U << ES_DENIED | 1U << ES_OUTPUT};
+    static const struct ordeal typed = {.run = type_path, .classes = 1U << ES_CONFIG};
+
+    put_file(in(*state, "file"), "x");
+    assert_int_equal(symlink("file", in(*state, "link")), 0);
+    ordeal(&o, *state, EIO);
+    ordeal(&typed, *state, EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +586,11 @@ int main(void)
         test_in_dir(a_link_of_a_stranger_is_no_source),
         test_in_dir(what_may_not_be_read_is_denied),
         test_in_dir(no_descriptors_left_is_no_fault_of_a_source_or_output),
+        test_in_dir(a_link_that_makes_a_path_too_long_is_refused),
+        test_in_dir(a_link_may_lead_back_to_the_root),
+        test_in_dir(a_directory_whose_name_is_nearly_too_long_is_not_made),
+        test_in_dir(whichever_call_fails_a_directory_is_made_whole_or_not_at_all),
+        test_in_dir(whichever_call_fails_a_source_says_why),
     };
 
     return cmocka_run_group_tests_name("walk", tests, NULL, NULL);
