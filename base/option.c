@@ -189,14 +189,16 @@ static int read_mode(const char *text, int64_t *ret)
     return 0;
 }
 
-/* Paths are compared as text later on. */
-static void single_slashes(char *path)
+/* Paths are compared as text later on: single slashes, and none at the end. */
+static void normalise(char *path)
 {
     char *to = path;
 
     for (const char *p = path; *p; p++)
         if (!(p[0] == '/' && p[1] == '/'))
             *to++ = *p;
+    if (to > path + 1 && to[-1] == '/')
+        to--;
     *to = '\0';
 }
 
@@ -222,7 +224,7 @@ static int read_strings(const struct es_option *option, const struct es_value *v
         if (r < 0)
             return r;
         if (option->type == ES_OPT_PATHS)
-            single_slashes(ret->items[i]);
+            normalise(ret->items[i]);
     }
     return 0;
 }
@@ -301,7 +303,7 @@ static int read_text(const struct es_option *option, const struct es_value *valu
     if (r < 0)
         return r;
     if (option->type == ES_OPT_PATH)
-        single_slashes(text);
+        normalise(text);
     *(char **)field = text;
     text = NULL;
     return 0;

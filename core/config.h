@@ -146,6 +146,11 @@ int es_config_load(const char *file, const struct es_process *process, struct es
                    struct es_err *err);
 void es_config_done(struct es_config *config);
 
+/* What lies at a path that nothing may be written to ("the configuration"); NULL where it may. */
+const char *es_config_taken(const struct es_config *config, const char *path);
+/* The output in whose place, above or below which a file would lie; or NULL. */
+const char *es_config_output_at(const struct es_config *config, const char *path);
+
 /* Tables for messages, help and the manual page. */
 extern const struct es_option es_config_options[];
 extern const struct es_option es_last_good_options[];

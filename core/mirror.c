@@ -76,12 +76,18 @@ static int free_stream(struct es_mirror *m, struct es_stream **ret, struct es_er
     return 0;
 }
 
-static int output_in_place(const struct es_mirror *m, const char *path, struct es_err *err)
+static int check_place(const struct es_mirror *m, const char *path, struct es_err *err)
 {
-    for (size_t i = 0; i < m->config->n_outputs; i++)
-        if (strcmp(m->config->outputs[i].path, path) == 0)
-            return es_fail(err, ES_INVALID, EEXIST,
-                           "%s: a mirrored file would lie in the place of an output", path);
+    const char *output = es_config_output_at(m->config, path);
+    const char *taken = es_config_taken(m->config, path);
+
+    if (output)
+        return es_fail(
+            err, ES_INVALID, EEXIST, "%s: a mirrored file would lie in the place of an output%s%s",
+            path, strcmp(output, path) == 0 ? "" : ", ", strcmp(output, path) == 0 ? "" : output);
+    if (taken)
+        return es_fail(err, ES_INVALID, EEXIST, "%s: a mirrored file would lie in the place of %s",
+                       path, taken);
     return 0;
 }
 
@@ -168,7 +174,7 @@ int es_mirror_begin(struct es_mirror *m, uint32_t source, uint32_t id, const str
     s->object.size = object->size;
     s->object.modified_ms = object->modified_ms;
     s->object.rank = object->rank;
-    r = output_in_place(m, s->path, err);
+    r = check_place(m, s->path, err);
     return r == 0 ? open_stream(m, s, err) : r;
 }
 

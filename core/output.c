@@ -1,6 +1,8 @@
 /* Compiles [[output]] tables (see config.h) and checks that no two of them are in each other's way.
  */
+#include "commit/temp.h"
 #include "compile.h"
+#include "walk.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -166,6 +168,7 @@ int es_output_compile(struct es_config *config, struct es_value *table,
                       struct es_err *err)
 {
     static const struct es_option *const sets[] = {es_output_options};
+    const struct es_value *path;
     int r = es_options_unknown(sets, 1, NULL, table, config->file, err);
 
     output->pos = table->pos;
@@ -175,6 +178,10 @@ int es_output_compile(struct es_config *config, struct es_value *table,
         r = es_options_parse(es_output_options, table, config->file, output, err);
     if (r < 0)
         return r;
+    path = es_table_get(table, "path");
+    if (path && path->text.len > 1 && path->text.data[path->text.len - 1] == '/')
+        return es_config_fail(config, &output->pos, err, "%s: an output needs a file name",
+                              es_buf_str(&path->text));
     output->format = es_format_by_name(output->format_name);
     output->keep_case = strcmp(output->naming, "keep") == 0;
     r = compile_from(config, output, err);
@@ -225,20 +232,57 @@ int es_config_check_own(const struct es_config *config, const struct es_pos *pos
     return 0;
 }
 
+const char *es_config_taken(const struct es_config *config, const char *path)
+{
+    if (relate(config->file, path) == 0)
+        return "the configuration";
+    /* Its variables would be what the last run wrote. */
+    if (config->bootstrap && relate(config->bootstrap, path) == 0)
+        return "the bootstrap file";
+    return NULL;
+}
+
+const char *es_config_output_at(const struct es_config *config, const char *path)
+{
+    for (size_t i = 0; i < config->n_outputs; i++)
+        if (relate(config->outputs[i].path, path) >= 0 || relate(path, config->outputs[i].path) > 0)
+            return config->outputs[i].path;
+    return NULL;
+}
+
+static int check_place(const struct es_config *config, const struct es_output *output,
+                       struct es_err *err)
+{
+    const char *base = strrchr(output->path, '/') + 1;
+    const char *taken = es_config_taken(config, output->path);
+    int r = es_config_check_own(config, &output->pos, output->path, err);
+
+    if (r < 0)
+        return r;
+    if (strlen(output->path) >= PATH_MAX)
+        return es_config_fail(config, &output->pos, err,
+                              "the path of an output has more than %d bytes", PATH_MAX - 1);
+    if (*base == '\0' || strlen(base) > NAME_MAX - 24)
+        return es_config_fail(config, &output->pos, err,
+                              "%s: an output needs a file name of at most %d bytes", output->path,
+                              NAME_MAX - 24);
+    if (es_temp_name(base) || es_walk_is_new(base))
+        return es_config_fail(config, &output->pos, err,
+                              "%s: has the name of a temporary file of envsync, which it removes",
+                              output->path);
+    return taken ? es_config_fail(config, &output->pos, err,
+                                  "%s: an output would lie in the place of %s", output->path, taken)
+                 : 0;
+}
+
 int es_outputs_check(const struct es_config *config, struct es_err *err)
 {
     for (size_t i = 0; i < config->n_outputs; i++) {
         const struct es_output *output = &config->outputs[i];
-        const char *base = strrchr(output->path, '/') + 1;
-
-        int r = es_config_check_own(config, &output->pos, output->path, err);
+        int r = check_place(config, output, err);
 
         if (r < 0)
             return r;
-        if (*base == '\0' || strlen(base) > NAME_MAX - 24)
-            return es_config_fail(config, &output->pos, err,
-                                  "%s: an output needs a file name of at most %d bytes",
-                                  output->path, NAME_MAX - 24);
         for (size_t j = 0; j < config->n_outputs; j++) {
             int relation = relate(config->outputs[j].path, output->path);
 

@@ -1,6 +1,9 @@
 /* See set.h. */
 #include "set.h"
 
+#include "compile.h"
+#include "envsync/limits.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -114,6 +117,38 @@ void es_set_sweep(const struct es_config *config, const char *root)
     }
 }
 
+/* Two names of one place, by way of a link such as /var/run: the last one would win. */
+static int check_places(const struct es_set *set, const struct es_config *config,
+                        struct es_err *err)
+{
+    struct {
+        dev_t dev;
+        ino_t ino;
+    } dirs[ES_MAX_OUTPUTS];
+    struct stat st;
+
+    for (size_t i = 0; i < set->n; i++) {
+        const struct es_place *place = &set->pieces[i].target.place;
+
+        if (place->dir < 0)
+            continue;
+        if (fstat(place->dir, &st) < 0)
+            return es_fail_errno(err, ES_OUTPUT, errno, "output: %s", set->pieces[i].output->path);
+        dirs[i].dev = st.st_dev;
+        dirs[i].ino = st.st_ino;
+        for (size_t j = 0; j < i; j++) {
+            const struct es_place *other = &set->pieces[j].target.place;
+
+            if (other->dir >= 0 && dirs[i].ino == dirs[j].ino && dirs[i].dev == dirs[j].dev &&
+                strcmp(place->base, other->base) == 0)
+                return es_config_fail(config, &set->pieces[i].output->pos, err,
+                                      "two outputs are in one place, by way of a link: %s, %s",
+                                      set->pieces[j].output->path, set->pieces[i].output->path);
+        }
+    }
+    return 0;
+}
+
 static int prepare(struct es_set *set, const struct es_config *config, const struct es_tree *tree,
                    const struct es_fetched *fetched, bool look, struct es_report *report,
                    struct es_err *err)
@@ -142,7 +177,7 @@ static int prepare(struct es_set *set, const struct es_config *config, const str
         else
             warn_app_owned(piece, report);
     }
-    return r;
+    return r == 0 ? check_places(set, config, err) : r;
 }
 
 int es_set_prepare(const struct es_config *config, const struct es_tree *tree,

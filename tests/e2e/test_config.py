@@ -63,6 +63,9 @@ WRONG = {
     "name with dots": (TOP + 'name = "../x"\n' + SOURCE, "3:8", "name"),
     "two outputs in one place": (TOP + SOURCE + OUTPUT + OUTPUT.replace("/etc/", "//etc//"), "9:3",
                                  "two outputs"),
+    "output in the bootstrap file's place": ('bootstrap = "/etc/envsync-test.env"\n' + TOP + SOURCE
+                                             + OUTPUT.replace("/etc/foo/environment", "/etc//envsync-test.env"), "7:3",
+                                             "place of the bootstrap file"),
     "output below another": (TOP + SOURCE + OUTPUT + OUTPUT.replace("ment", "ment/x"), "9:3",
                              "below"),
     "two sources of one name": (TOP + 2 * (SOURCE + 'name = "a"\n'), "7:3", '"a"'),

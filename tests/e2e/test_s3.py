@@ -170,6 +170,18 @@ def test_two_sources_that_mirror_one_path_are_65_and_nothing_is_written(s3, gate
     assert s3.files == {}
 
 
+@pytest.mark.parametrize("directory, key, words", [
+    ("/run/foo", "config.json", "place of an output"), ("/run/foo/", "config.json", "place of an output"),
+    ("/run", "foo", "place of an output, /run/foo/config.json"), ("/run/foo/", "config.json/x", "place of an output"),
+    ("{folder}/", "envsync.toml", "place of the configuration"),
+])  # fmt: skip
+def test_a_file_in_the_place_of_another_is_65_and_nothing_is_written(s3, gateway, directory, key, words):
+    fill(gateway, {key: CANARY})
+    result = s3(f'mirror = ["**"]\ndir = "{directory.format(folder=s3.scratch.folder)}"')
+    assert result.rc == 65 and words in result.err, result
+    assert not [path for path in s3.scratch.root.rglob("*") if path.is_file() and "envsync" not in str(path.relative_to(s3.scratch.root))]
+
+
 def test_directory_markers_are_skipped(s3, gateway):
     fill(gateway, {"": "", "d/": "", "d/x": "1"})
     s3.ok(MIRROR)

@@ -231,6 +231,19 @@ def test_a_link_of_roots_in_a_directory_of_roots_is_followed(plain):
     assert (plain.root / "data/foo/environment").read_text() == "A=1\n"
 
 
+def test_two_names_of_one_place_are_78_and_nothing_is_written(plain):
+    """The last one would win, and each run would write both."""
+    (plain.root / "var").mkdir(parents=True)
+    (plain.root / "var/run").symlink_to("../run")
+    plain.output(path="/run/foo/a")
+    plain.output(path="/var/run/foo/b")
+    plain.ok()
+    plain.output(path="/var/run/foo/a")
+    for arguments in [], ["--dry-run"]:
+        plain.fails(78, "one place", "/run/foo/a", "/var/run/foo/a", run=["sync", "--root", plain.root, *arguments])
+    assert sorted(path.name for path in (plain.root / "run/foo").iterdir()) == ["a", "b"]
+
+
 def test_a_link_to_a_long_path_that_is_not_there_is_73(plain):
     (plain.root / "etc").mkdir()
     (plain.root / "etc/foo").symlink_to("/nowhere/" + 30 * "long/")

@@ -153,6 +153,10 @@ static void mistakes_in_an_output_are_told_with_their_place(void **state)
         {"[[output]]\npath = '/a/b'\nformat = 'env'\n[[output]]\npath = '/a'\nformat = 'env'\n",
          "10:", "would lie below"},
         {"[[output]]\npath = '/a/'\nformat = 'env'\n", "10:", "needs a file name"},
+        {"[[output]]\npath = '/a/.b.envsync-0123456789a'\nformat = 'env'\n",
+         "10:", "name of a temporary file"},
+        {"[[output]]\npath = '/a/.b.envsync-new'\nformat = 'env'\n",
+         "10:", "name of a temporary file"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
