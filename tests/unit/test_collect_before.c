@@ -239,6 +239,37 @@ static void a_program_of_another_source_has_no_say(void **state)
     assert_true(f.fetched.sources[0].given && f.c.failed == 0);
 }
 
+/* The exit status, played: what became of programs is program.c's to find out. */
+static int verdict;
+
+int __wrap_es_program_judge(struct es_program *program, int64_t deadline, struct es_err *err);
+int __wrap_es_program_judge(struct es_program *program, int64_t deadline, struct es_err *err)
+{
+    (void)deadline;
+    program->pid = 0;
+    return verdict < 0 ? es_fail(err, ES_INVALID, -verdict, "its program failed") : 0;
+}
+
+static void a_source_fails_with_its_program(void **state)
+{
+    for (int failed = 0; failed < 2; failed++) {
+        ES_CLEANUP(tear_down) struct fixture f;
+        struct es_program program = {.source = 0, .pid = 1};
+
+        set_up(&f, state);
+        f.opened.programs = &program;
+        f.opened.n_programs = 1;
+        verdict = failed ? -EIO : 0;
+        put_u32(&f, 0);
+        assert_int_equal(es_put_u8(&f.payload, 0), 0);
+        assert_int_equal(take(&f, ES_FRAME_DONE), 0);
+        assert_int_equal(f.c.failed, verdict);
+        assert_true(f.fetched.sources[0].given == !failed);
+        if (failed)
+            assert_string_equal(f.c.first.msg, "source s3: its program failed");
+    }
+}
+
 /* ---- every call ---- */
 
 static int take_last_good(void *data, struct es_err *err)
@@ -325,6 +356,7 @@ int main(void)
         test_in_dir(keys_end_at_their_number),
         test_in_dir(why_there_is_no_last_good_is_told),
         test_in_dir(a_program_of_another_source_has_no_say),
+        test_in_dir(a_source_fails_with_its_program),
         test_in_dir(want_of_memory_leaves_no_half_of_the_last_good_values),
         test_in_dir(want_of_memory_is_no_fault_of_the_worker),
     };

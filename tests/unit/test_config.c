@@ -130,6 +130,8 @@ static void mistakes_in_an_output_are_told_with_their_place(void **state)
         {OUTPUT "format2 = 'x'\n", "13:1", "did you mean \"format\"?"},
         {"[[output]]\npath = '/x'\nformat = 'yaml'\n", "12:10", "format must be \"env\""},
         {"[[output]]\npath = 'x'\nformat = 'env'\n", "11:8", "absolute path"},
+        {"[[output]]\npath = '/run/envsync/x'\nformat = 'env'\n",
+         "10:", "envsync keeps its own state"},
         {OUTPUT "from = ['secnod']\n", "13:9", "did you mean \"second\"?"},
         {OUTPUT "types = { a = 'number' }\n", "13:", "\"number\" is no type"},
         {OUTPUT "types = { 'a.' = 'list' }\n", "13:", "\"a.\" is no key"},

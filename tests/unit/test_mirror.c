@@ -294,6 +294,18 @@ static void an_old_file_that_may_not_be_read_is_not_comparable_and_is_replaced(v
     }
 }
 
+static void where_no_directory_may_be_entered_a_look_compares_nothing(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+
+    mirror_one(&f, "b", "one");
+    begin_run(&f, true);
+    failing_begin("openat", 1, EACCES);
+    give_file(&f, "b", "one");
+    assert_non_null(failing_end());
+    assert_int_equal(f.mirror.results[0].state, ES_FILE_UNKNOWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +327,7 @@ int main(void)
         test_in_dir(a_dry_run_compares_and_writes_nothing),
         test_in_dir(an_old_file_that_goes_in_between_is_a_new_one),
         test_in_dir(an_old_file_that_may_not_be_read_is_not_comparable_and_is_replaced),
+        test_in_dir(where_no_directory_may_be_entered_a_look_compares_nothing),
     };
 
     return cmocka_run_group_tests_name("mirror", tests, NULL, NULL);

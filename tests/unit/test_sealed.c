@@ -447,6 +447,15 @@ static void whichever_call_fails_the_copy_is_still_there_for_the_next_run(void *
     ordeal(&o, &f, EIO);
 }
 
+static void without_a_disk_half_nothing_is_sealed(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = {.dir = *state, .store = ES_STORE_INIT};
+
+    load_config(*state, TOP SOURCE OUTPUT, &f.config);
+    assert_int_equal(try_open(&f, true, false), 0);
+    assert_int_equal(es_sealed_is_there(&f.store, &f.err), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +474,7 @@ int main(void)
         test_in_dir(nothing_is_opened_for_a_set_that_is_not_there),
         test_in_memory(whichever_call_fails_sealing_says_so),
         test_in_memory(whichever_call_fails_the_copy_is_still_there_for_the_next_run),
+        test_in_dir(without_a_disk_half_nothing_is_sealed),
     };
 
     return cmocka_run_group_tests_name("sealed", tests, NULL, NULL);
