@@ -196,7 +196,7 @@ int es_key_parse(const char *text, struct es_buf *ret_key, struct es_err *err)
 
     if (r < 0)
         return r;
-    if (es_key_depth(&key) > ES_MAX_DEPTH || key.len > ES_MAX_KEY)
+    if (es_key_depth(&key) > ES_MAX_DEPTH || key.len > ES_MAX_KEY + 1)
         return es_fail(err, ES_CONFIG, EINVAL, "\"%.40s...\" is too long for a key", text);
     es_buf_move(ret_key, &key);
     return 0;

@@ -24,7 +24,7 @@ int es_record_check(const struct es_record *record, struct es_err *err)
 
     if (depth == 0 || record->key.data[record->key.len - 1] != '\0')
         return es_fail(err, ES_INTERNAL, EBADMSG, "a record has no key");
-    if (record->key.len > ES_MAX_KEY)
+    if (record->key.len > ES_MAX_KEY + 1) /* the end of the last segment is no byte of it */
         return es_fail(err, ES_INVALID, EMSGSIZE, "%s: the key has more than %d bytes",
                        es_key_text(&record->key).text, ES_MAX_KEY);
     if (!es_utf8_valid(record->key.data, record->key.len))

@@ -10,7 +10,7 @@ enum {
     ES_MAX_CONFIG = 1 << 20,        /* the configuration file, the bootstrap file */
     ES_MAX_INSTANCE_DATA = 8 << 20, /* cloud-init's instance data */
     ES_MAX_DEPTH = 32,              /* nesting of tables and lists, segments of a key */
-    ES_MAX_KEY = 2048,              /* bytes of a key, all segments */
+    ES_MAX_KEY = 2048,              /* bytes of a key, with its dots */
     ES_MAX_RECORDS = 100000,        /* leaves of a run */
     ES_MAX_FRAME = (2 << 20),       /* one frame between the processes */
     ES_MAX_SOURCES = 256,           /* [[source]] tables */

@@ -252,16 +252,16 @@ static void a_key_of_other_bytes_than_utf8_is_invalid_and_shown_safely(void **st
 
 static void a_key_is_taken_up_to_its_limit(void **state)
 {
-    char key[ES_MAX_KEY + 1];
+    char key[ES_MAX_KEY + 2];
     struct es_err err;
 
     (void)state;
     memset(key, 'k', sizeof key);
-    key[ES_MAX_KEY - 1] = '\0';
-    assert_int_equal(check(key, ES_MAX_KEY, NULL, &err), 0);
-    key[ES_MAX_KEY - 1] = 'k';
     key[ES_MAX_KEY] = '\0';
-    assert_int_equal(check(key, ES_MAX_KEY + 1, NULL, &err), -EMSGSIZE);
+    assert_int_equal(check(key, ES_MAX_KEY + 1, NULL, &err), 0);
+    key[ES_MAX_KEY] = 'k';
+    key[ES_MAX_KEY + 1] = '\0';
+    assert_int_equal(check(key, ES_MAX_KEY + 2, NULL, &err), -EMSGSIZE);
     assert_int_equal(err.class, ES_INVALID);
 }
 
