@@ -266,8 +266,12 @@ static int unchanged(const struct es_run *run, const struct es_manifest *m,
         r = es_sealed_is_there(&run->memory.store, err);
     if (r > 0)
         r = same_manifest(run, m, err);
-    for (size_t i = 0; r > 0 && i < m->n_sources; i++)
+    for (size_t i = 0; r > 0 && i < m->n_sources; i++) {
         r = same_file(run, m->sources[i].on_disk, es_source_file(i).text, &texts[i], err);
+        /* Records that cannot be read at all can be once they are written anew. */
+        if (r < 0 && r != -ENOMEM)
+            r = 0;
+    }
     for (size_t i = 0; r > 0 && i < m->n_outputs; i++)
         r = same_file(run, m->outputs[i].on_disk, es_output_file(i).text, &run->set.pieces[i].text,
                       err);

@@ -132,6 +132,8 @@ static void mistakes_in_an_output_are_told_with_their_place(void **state)
         {"[[output]]\npath = 'x'\nformat = 'env'\n", "11:8", "absolute path"},
         {"[[output]]\npath = '/run/envsync/x'\nformat = 'env'\n",
          "10:", "envsync keeps its own state"},
+        {"[[output]]\npath = '/x/.a.envsync-abcdefghijk'\nformat = 'env'\n",
+         "10:", "has the name of a temporary file"},
         {OUTPUT "from = ['secnod']\n", "13:9", "did you mean \"second\"?"},
         {OUTPUT "types = { a = 'number' }\n", "13:", "\"number\" is no type"},
         {OUTPUT "types = { 'a.' = 'list' }\n", "13:", "\"a.\" is no key"},
@@ -305,6 +307,16 @@ static void whichever_call_fails_loading_says_so(void **state)
     ordeal(&o, path, EIO);
 }
 
+static void a_path_that_the_system_could_not_take_is_refused(void **state)
+{
+    char text[2 * PATH_MAX], path[PATH_MAX + 1] = "";
+
+    for (size_t i = 0; i < PATH_MAX; i++)
+        path[i] = i % 2 ? 'a' : '/';
+    snprintf(text, sizeof text, TOP SOURCE "[[output]]\npath = '%s'\nformat = 'env'\n", path);
+    assert_refused(*state, text, "6:", "has more than 4095 bytes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +334,7 @@ int main(void)
         test_in_dir(whoever_else_could_write_it_would_decide_what_root_does),
         test_in_dir(one_that_may_not_be_read_is_denied),
         test_in_dir(whichever_call_fails_loading_says_so),
+        test_in_dir(a_path_that_the_system_could_not_take_is_refused),
     };
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

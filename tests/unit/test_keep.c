@@ -182,6 +182,25 @@ static void a_staged_file_that_somebody_removes_is_an_error_and_comes_back(void 
     world_assert_whole(&w);
 }
 
+static void records_that_cannot_be_read_are_written_anew(void **state)
+{
+    ES_CLEANUP(world_end) struct world w;
+    char before[34], after[34], path[100];
+
+    world_begin(&w, state, ONE("/etc/demo/password", ""));
+    sync_version(&w, 1);
+    world_pointer(&w, before);
+    snprintf(path, sizeof path, "var/lib/envsync/demo/%.16s/source-0", before);
+    assert_int_equal(unlink(in(*state, path)), 0);
+    assert_int_equal(mkdir(in(*state, path), 0700), 0);
+    sync_version(&w, 1);
+    world_pointer(&w, after);
+    assert_memory_not_equal(before, after, ES_SET_ID);
+    sync_version(&w, 1);
+    world_pointer(&w, before);
+    assert_string_equal(before, after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +212,7 @@ int main(void)
         test_in_dir(a_set_that_is_lost_is_not_where_one_goes_back_to),
         test_in_dir(an_unchanged_run_moves_the_times_beside_the_sealed_copy),
         test_in_dir(a_staged_file_that_somebody_removes_is_an_error_and_comes_back),
+        test_in_dir(records_that_cannot_be_read_are_written_anew),
     };
 
     return cmocka_run_group_tests_name("keep", tests, NULL, NULL);
