@@ -371,6 +371,69 @@ static int read_tables(struct es_config *config, const struct es_variables *vari
     return r == 0 ? es_outputs_check(config, err) : r;
 }
 
+static bool is_the_apps(const struct es_config *config, uid_t uid)
+{
+    bool found = uid == config->uid;
+
+    for (size_t i = 0; !found && i < config->n_outputs; i++)
+        found = config->outputs[i].owner && config->outputs[i].uid == uid;
+    return found && uid != 0;
+}
+
+/* Who may rename in a directory can put another file of root's in the place of this one, such as an
+ * output that holds what the app has said. Root's own sticky directories, like /tmp, prevent it. */
+static int check_directory(const struct es_config *config, const char *dir, struct es_err *err)
+{
+    struct stat st;
+
+    if (stat(dir, &st) < 0)
+        return es_fail_errno(err, ES_DENIED, errno, "%s: %s", config->file, dir);
+    if (is_the_apps(config, st.st_uid))
+        return es_fail(err, ES_DENIED, EPERM,
+                       "%s: directory %s belongs to the app, which could put another file in its "
+                       "place and so decide what root does; keep it in /etc/envsync",
+                       config->file, dir);
+    if (!(st.st_mode & S_ISVTX) &&
+        (st.st_mode & S_IWOTH ||
+         (st.st_mode & S_IWGRP && st.st_gid != 0 && st.st_gid == config->gid)))
+        return es_fail(err, ES_DENIED, EPERM,
+                       "%s: directory %s is writable for %s (mode %04o), who could put another "
+                       "file in its place and so decide what root does; chmod go-w it",
+                       config->file, dir, st.st_mode & S_IWOTH ? "everyone" : "the app's group",
+                       (unsigned)(st.st_mode & 07777));
+    return 0;
+}
+
+static int check_way(const struct es_config *config, const char *path, struct es_err *err)
+{
+    ES_CLEANUP(es_freep) char *dir = strdup(path);
+    int r = 0;
+
+    if (!dir)
+        return es_nomem(err);
+    for (char *slash; r == 0 && (slash = strrchr(dir, '/')) && slash > dir;) {
+        *slash = '\0';
+        r = check_directory(config, dir, err);
+    }
+    return r;
+}
+
+/* The way that was named, and where links on it have led. */
+static int check_ways(const struct es_config *config, struct es_err *err)
+{
+    ES_CLEANUP(es_freep) char *real = NULL;
+    int r;
+
+    if (geteuid() != 0)
+        return 0;
+    real = realpath(config->file, NULL);
+    if (!real)
+        return errno == ENOMEM ? es_nomem(err)
+                               : es_fail_errno(err, ES_DENIED, errno, "%s", config->file);
+    r = check_way(config, config->file, err);
+    return r == 0 ? check_way(config, real, err) : r;
+}
+
 int es_config_load(const char *file, const struct es_process *process, struct es_config *ret,
                    struct es_err *err)
 {
@@ -386,6 +449,8 @@ int es_config_load(const char *file, const struct es_process *process, struct es
         r = finish_top(&config, err);
     if (r == 0)
         r = read_tables(&config, &variables, err);
+    if (r == 0)
+        r = check_ways(&config, err);
     if (r < 0)
         return r;
     *ret = config;

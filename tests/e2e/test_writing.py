@@ -4,6 +4,7 @@ import fcntl
 import grp
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -196,6 +197,36 @@ def test_the_owner_of_the_output_counts_as_the_app(as_root, host):
     os.chown(place.parent, APP_UID, GID)
     assert "warning" in host.ok().err
     assert place.stat().st_uid == APP_UID
+
+
+def test_a_configuration_that_the_app_can_replace_is_77(as_root, plain):
+    """By an output in its directory, say, that is root's and holds what the app has said."""
+    plain.top["user"] = APP
+    folder = plain.path("conf/deep/foo.toml").parent
+    text = plain.file.read_text()
+    config, link = plain.write("conf/deep/foo.toml", text), plain.path("link.toml")
+    link.symlink_to(config)
+
+    def runs(code):
+        for path in config, link:
+            result = plain.envsync("sync", "-c", path, "--root", plain.root)
+            assert result.rc == code, str(result)
+            if code:
+                assert str(folder.parent) in result.err and result.err.count("\n") == 1, str(result)
+            for written in list(plain.root.iterdir()):
+                shutil.rmtree(written)
+
+    runs(0)
+    for place in folder, folder.parent:
+        for owner, mode, code in (APP_UID, 0o755, 77), (0, 0o777, 77), (0, 0o1777, 0), (4321, 0o755, 0):
+            os.chown(place, owner, 0)
+            place.chmod(mode)
+            runs(code)
+        os.chown(place, 0, GID)
+        place.chmod(0o775)
+        runs(77)
+        os.chown(place, 0, 0)
+        place.chmod(0o755)
 
 
 @pytest.mark.parametrize("made", [True, False])
