@@ -18,15 +18,15 @@ static int fill_sources(const struct es_run *run, struct es_manifest *m)
     m->sources = calloc(config->n_sources + 1, sizeof *m->sources);
     if (!m->sources)
         return -ENOMEM;
-    for (; m->n_sources < config->n_sources; m->n_sources++) {
-        struct es_kept_source *from = &run->fetched.sources[m->n_sources];
-        struct es_kept_source *to = &m->sources[m->n_sources];
-        enum es_source_state state = run->fetched.states[m->n_sources];
-        const char *name = config->sources[m->n_sources].name;
+    for (size_t i = 0; i < config->n_sources; i++) {
+        struct es_kept_source *from = &run->fetched.sources[i];
+        struct es_kept_source *to = &m->sources[m->n_sources++];
+        enum es_source_state state = run->fetched.states[i];
+        const char *name = config->sources[i].name;
 
         *to = *from;
         *from = (struct es_kept_source){0};
-        to->on_disk = es_source_rests(config, m->n_sources);
+        to->on_disk = es_source_rests(config, i);
         to->given = state == ES_SOURCE_GIVEN || state == ES_SOURCE_STALE;
         to->stale = state == ES_SOURCE_STALE;
         if (state == ES_SOURCE_SKIPPED || state == ES_SOURCE_STALE)
