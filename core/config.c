@@ -391,7 +391,8 @@ static int check_directory(const struct es_config *config, const char *dir, stru
     if (is_the_apps(config, st.st_uid))
         return es_fail(err, ES_DENIED, EPERM,
                        "%s: directory %s belongs to the app, which could put another file in its "
-                       "place and so decide what root does; keep it in /etc/envsync",
+                       "place and so decide what root does; chown it to root, or keep the file "
+                       "elsewhere",
                        config->file, dir);
     if (!(st.st_mode & S_ISVTX) &&
         (st.st_mode & S_IWOTH ||

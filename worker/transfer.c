@@ -361,7 +361,7 @@ void transfer_done(struct transfer *t, enum es_http_outcome outcome, CURLcode co
     answer.status = t->status;
     answer.body = t->got; /* lent */
     answer.verified = t->line->tls && t->status != 0;
-    answer.detail = "before it was its turn";
+    answer.detail = "no time was left for it";
     if (t->seat) {
         curl_easy_getinfo(t->seat->easy, CURLINFO_NUM_CONNECTS, &connects);
         answer.reused = connects == 0;

@@ -136,8 +136,7 @@ static int refused(const struct es_aws_imds *imds, const struct es_http_answer *
     return es_fail(err, ES_UNAVAILABLE, EHOSTUNREACH,
                    "the metadata service at %s does not answer (%s); where a packet filter guards "
                    "it, let the user %s through",
-                   imds->origin, *answer->detail ? answer->detail : "no answer in time",
-                   user ? user->pw_name : "of the worker");
+                   imds->origin, answer->detail, user ? user->pw_name : "of the worker");
 }
 
 /* Plans another try; false where there was enough. */
