@@ -1,5 +1,6 @@
 """What was measured: as text, as JSON, and as a plot."""
 import json
+import math
 import os
 import platform
 import re
@@ -83,8 +84,6 @@ def bars(results, job, state):
 
 def plot(results):
     """Bars on a logarithmic scale, one group for each link, one panel for each job and state."""
-    import math
-
     left, width, bar, gap, top = 150, 760, 13, 16, 60
     y, body = top, []
     text = '<text x="{}" y="{:.1f}" {}>{}</text>'.format

@@ -389,6 +389,10 @@ static void run_round(void)
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
 
         c->queued = false;
+        if (c->dead) {
+            end(c);
+            continue;
+        }
         epoll_ctl(server.epoll, EPOLL_CTL_ADD, c->fd, &event);
         if (act(c))
             counts = true;

@@ -4,11 +4,14 @@
  *
  * Tasks (processes and threads) are numbered as they are born, PROGRAM itself is 0. CALL is a
  * number of the kernel's table; those of a task are counted from 1, so that it does not matter how
- * often it has waited before. ACTION is kill      the process is killed where the call is entered,
- * and the call is not made short     a call that moves bytes is asked for half of them ERRNO     (a
- * number) the call is not made and fails with that; close() is made all the same Without one, LOG
- * gets a line for each call: TASK, number of the call in the kernel's table, what its first
- * argument is open on, the text that its second one points to; separated by tabs.
+ * often it has waited before. ACTION is one of these:
+ *
+ *   kill     the process is killed where the call is entered, and the call is not made
+ *   short    a call that moves bytes is asked for half of them
+ *   ERRNO    (a number) the call is not made and fails with that; close() is made all the same
+ *
+ * Without one, LOG gets a line for each call: TASK, number of the call in the kernel's table, what
+ * its first argument is open on, the text that its second one points to; separated by tabs.
  *
  * The exit status is PROGRAM's, 128 and the signal's number where one ended it, or 125 for a
  * mistake of this program or where the call never came.
