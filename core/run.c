@@ -166,11 +166,39 @@ static int roll_back(struct es_run *run, const struct es_run_options *options,
     return r;
 }
 
+/* What the last set is decides whether the run ends with it, or goes on. */
+static int decide_end(struct es_run *run, const struct es_run_options *options,
+                      struct es_report *report, struct es_err *err)
+{
+    /* A hold that is to be released ends with what this run accepts: where it fails, not at all. */
+    bool held = run->memory.store.held && !options->release;
+
+    run->end = run->memory.store.usable && held                        ? ES_RUN_HELD
+               : !options->fresh && !options->release && is_fresh(run) ? ES_RUN_FRESH
+                                                                       : ES_RUN_DONE;
+    /* No exit status of success for outputs that are not there, and no newer set behind the back of
+     * who went back on purpose. */
+    if (held && (run->memory.store.damaged || es_store_outputs_lost(&run->memory.store)))
+        return es_fail(err, ES_ABSENT, ENOENT,
+                       "the set that a rollback of %s holds is %s; `envsync sync --release` "
+                       "fetches anew",
+                       run->config.name,
+                       run->memory.store.damaged ? "damaged" : "gone from /run/envsync");
+    if (run->end == ES_RUN_HELD && !es_set_is_of(&run->config, &run->memory.store))
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "%s: the configuration has changed since the set that is held; it takes "
+                      "effect with `envsync sync --release`",
+                      run->config.name);
+    if (run->end != ES_RUN_DONE)
+        return 0;
+    return es_previous_load(&run->config, options->root, &run->memory.store, &run->memory.previous,
+                            report, err);
+}
+
 /* The state, and what the present set still has to publish. */
 static int begin(struct es_run *run, const struct es_run_options *options, struct es_report *report,
                  struct es_err *err)
 {
-    bool held;
     int r;
 
     run->lock = es_lock(&run->config, options->root, options->deadline, options->on_wait,
@@ -195,30 +223,7 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
         es_mirrored_sweep(&run->config, options->root);
         es_lock_set_clean(run->lock);
     }
-    if (r < 0)
-        return r;
-    /* A hold that is to be released ends with what this run accepts: where it fails, not at all. */
-    held = run->memory.store.held && !options->release;
-    run->end = run->memory.store.usable && held                        ? ES_RUN_HELD
-               : !options->fresh && !options->release && is_fresh(run) ? ES_RUN_FRESH
-                                                                       : ES_RUN_DONE;
-    /* No exit status of success for outputs that are not there, and no newer set behind the back of
-     * who went back on purpose. */
-    if (held && (run->memory.store.damaged || es_store_outputs_lost(&run->memory.store)))
-        return es_fail(err, ES_ABSENT, ENOENT,
-                       "the set that a rollback of %s holds is %s; `envsync sync --release` "
-                       "fetches anew",
-                       run->config.name,
-                       run->memory.store.damaged ? "damaged" : "gone from /run/envsync");
-    if (run->end == ES_RUN_HELD && !es_set_is_of(&run->config, &run->memory.store))
-        es_report_add(report, ES_LEVEL_WARNING,
-                      "%s: the configuration has changed since the set that is held; it takes "
-                      "effect with `envsync sync --release`",
-                      run->config.name);
-    if (run->end != ES_RUN_DONE)
-        return 0;
-    return es_previous_load(&run->config, options->root, &run->memory.store, &run->memory.previous,
-                            report, err);
+    return r == 0 ? decide_end(run, options, report, err) : r;
 }
 
 /* A dry run takes no lock and changes nothing; what it may read of the state it uses as a run
