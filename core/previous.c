@@ -175,13 +175,16 @@ static bool is_within(const struct es_value *a, const struct es_value *b)
     return true;
 }
 
-bool es_source_is_as(const struct es_source *source, const struct es_kept_source *kept)
+int es_source_is_as(const struct es_source *source, const struct es_kept_source *kept)
 {
     ES_CLEANUP(es_value_done) struct es_value old = {0};
     struct es_cursor in = {.p = es_buf_str(&kept->configured), .left = kept->configured.len};
+    int r = es_get_value(&in, &old);
 
-    return es_get_value(&in, &old) == 0 && old.type == ES_TABLE &&
-           is_within(&old, &source->where) && is_within(&source->where, &old);
+    if (r == -ENOMEM)
+        return r;
+    return r == 0 && old.type == ES_TABLE && is_within(&old, &source->where) &&
+           is_within(&source->where, &old);
 }
 
 void es_previous_done(struct es_previous *previous)

@@ -40,8 +40,8 @@ enum es_ripeness es_before_ripeness(const struct es_config *config, const struct
 /* Is this a set of the very same configuration, so that it can answer for it? */
 bool es_set_is_of(const struct es_config *config, const struct es_store *store);
 /* Is this source configured as it was for that set, `prune` apart? Then what the set says of files
- * that are gone holds also where prune has come later. */
-bool es_source_is_as(const struct es_source *source, const struct es_kept_source *kept);
+ * that are gone holds also where prune has come later. 1, 0, or -ENOMEM. */
+int es_source_is_as(const struct es_source *source, const struct es_kept_source *kept);
 void es_previous_done(struct es_previous *previous);
 
 #endif

@@ -287,12 +287,15 @@ static int same_source(const struct es_run *run, const struct es_buf *name)
 
 /* Do the files of an earlier set come from the same place? Addresses that facts completed are
  * compared as they were resolved; all others may differ in `prune`. */
-static bool is_base(const struct es_source *source, const struct es_kept_source *now,
-                    const struct es_kept_source *before)
+static int is_base(const struct es_source *source, const struct es_kept_source *now,
+                   const struct es_kept_source *before)
 {
-    return es_buf_equal(&now->address, &before->address) ||
-           (es_buf_equal(&now->address, &now->configured) &&
-            es_buf_equal(&before->address, &before->configured) && es_source_is_as(source, before));
+    if (es_buf_equal(&now->address, &before->address))
+        return 1;
+    if (!es_buf_equal(&now->address, &now->configured) ||
+        !es_buf_equal(&before->address, &before->configured))
+        return 0;
+    return es_source_is_as(source, before);
 }
 
 /* The source that mirrored a file of the last set and gives it no more, or -1. Only what is still
@@ -305,8 +308,11 @@ static int gone_from(const struct es_run *run, struct es_mirrored_way *way,
     int r = 0;
 
     if (source >= 0 && run->fetched.states[source] == ES_SOURCE_GIVEN &&
-        is_base(&run->config.sources[source], &run->fetched.sources[source], was) &&
         !es_mirror_has(&run->fetched.mirror, &file->path))
+        r = is_base(&run->config.sources[source], &run->fetched.sources[source], was);
+    if (r < 0)
+        return es_nomem(err);
+    if (r > 0)
         r = es_mirrored_holds(way, (uint32_t)source, file, NULL, err);
     *ret = r > 0 ? source : -1;
     return r < 0 ? r : 0;

@@ -1,5 +1,6 @@
 /* core/previous.c: what the last accepted set still has to give. */
 #include "core_case.h"
+#include "failing.h"
 
 #include "core/previous.h"
 
@@ -236,6 +237,26 @@ static void a_set_answers_only_for_the_very_same_configuration(void **state)
     assert_false(es_set_is_of(&f.config, &f.store));
 }
 
+static int compare_source(void *data, struct es_err *err)
+{
+    const struct fixture *f = data;
+    int r = es_source_is_as(&f->config.sources[0], &f->store.set.sources[0]);
+
+    assert_true(r != 0);
+    return r < 0 ? es_nomem(err) : 0;
+}
+
+/* Else what is gone would never be pruned. */
+static void want_of_memory_makes_no_other_source_of_one(void **state)
+{
+    static const struct ordeal o = {.run = compare_source};
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    commit(&f, NULL);
+    assert_int_equal(es_source_is_as(&f.config.sources[1], &f.store.set.sources[0]), 0);
+    ordeal(&o, &f, EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +269,7 @@ int main(void)
         test_in_dir(records_that_are_not_in_order_count_as_not_known),
         test_in_dir(a_lost_file_counts_as_not_known),
         test_in_dir(a_set_answers_only_for_the_very_same_configuration),
+        test_in_dir(want_of_memory_makes_no_other_source_of_one),
     };
 
     return cmocka_run_group_tests_name("previous", tests, NULL, NULL);
