@@ -16,6 +16,7 @@
 struct fake_call *fake_calls;
 size_t fake_n_calls;
 bool fake_aws_backwards;
+const char *fake_aws_said;
 size_t fake_aws_most;
 
 struct es_aws {
@@ -29,6 +30,12 @@ static size_t waiting[MAX_CALLS], n_waiting;
 static unsigned finished;
 static int finished_with;
 static struct es_err finished_err;
+
+void fake_aws_say(struct fake_call *call, struct fake_answer *answer)
+{
+    (void)call;
+    answer->body = fake_aws_said;
+}
 
 void es_fetch_finish(struct es_fetch *fetch, int r, const struct es_err *err)
 {

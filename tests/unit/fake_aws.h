@@ -32,6 +32,10 @@ struct fake_answer {
 };
 typedef void fake_answer_fn(struct fake_call *call, struct fake_answer *answer);
 
+/* Answers every call with fake_aws_said. */
+fake_answer_fn fake_aws_say;
+extern const char *fake_aws_said;
+
 extern struct fake_call *fake_calls;
 extern size_t fake_n_calls;
 

@@ -213,6 +213,14 @@ const struct es_record *fake_sink_get(const struct es_sink *sink, const char *ke
     return NULL;
 }
 
+void fake_sink_assert(const struct es_sink *sink, const char *key, const char *value)
+{
+    const struct es_record *record = fake_sink_get(sink, key);
+
+    assert_int_equal(record->value.type, ES_STRING);
+    assert_string_equal(es_buf_str(&record->value.text), value);
+}
+
 int fake_file(const void *text, size_t len)
 {
     int fd = memfd_create("fake", MFD_CLOEXEC);

@@ -38,6 +38,9 @@ void fake_sink_done(struct es_sink *sink);
 /* The record of a key as text, fails the test where there is none. */
 const struct es_record *fake_sink_get(const struct es_sink *sink, const char *key);
 
+/* It is a string, and this one. */
+void fake_sink_assert(const struct es_sink *sink, const char *key, const char *value);
+
 /* What the sink has of a path or, without one, of an object's name, dropped files left out; NULL
  * where there is nothing. */
 const struct fake_object *fake_sink_file(const struct es_sink *sink, const char *path);

@@ -41,22 +41,6 @@ static int run(struct world *w, fake_answer_fn *answer)
     struct world name = {                                                                          \
         .options = {.ids = {.items = name##_ids, .n = sizeof name##_ids / sizeof *name##_ids}}}
 
-static void assert_value(const struct world *w, const char *key, const char *value)
-{
-    const struct es_record *record = fake_sink_get(&w->sink, key);
-
-    assert_int_equal(record->value.type, ES_STRING);
-    assert_string_equal(es_buf_str(&record->value.text), value);
-}
-
-static const char *said;
-
-static void say(struct fake_call *call, struct fake_answer *answer)
-{
-    (void)call;
-    answer->body = said;
-}
-
 /* ---- options ---- */
 
 static void combinations_that_cannot_be_meant_are_wrong_configuration(void **state)
@@ -89,10 +73,11 @@ static void a_json_object_becomes_keys(void **state)
     const struct es_record *record;
 
     (void)state;
-    said = "{\"ARN\":\"arn:aws:secretsmanager:eu-west-1:1:secret:foo/prod-AbCdEf\",\"Name\":"
-           "\"foo/prod\",\"VersionId\":\"v-1\",\"SecretString\":\" {\\\"user\\\":\\\"u\\\","
-           "\\\"pool\\\":{\\\"size\\\":3}}\"}";
-    assert_int_equal(run(&w, say), 0);
+    fake_aws_said =
+        "{\"ARN\":\"arn:aws:secretsmanager:eu-west-1:1:secret:foo/prod-AbCdEf\",\"Name\":"
+        "\"foo/prod\",\"VersionId\":\"v-1\",\"SecretString\":\" {\\\"user\\\":\\\"u\\\","
+        "\\\"pool\\\":{\\\"size\\\":3}}\"}";
+    assert_int_equal(run(&w, fake_aws_say), 0);
     assert_int_equal(fake_n_calls, 1);
     assert_string_equal(fake_calls[0].operation, "GetSecretValue");
     assert_string_equal(fake_calls[0].body, "{\"SecretId\":\"foo/prod\"}");
@@ -100,7 +85,7 @@ static void a_json_object_becomes_keys(void **state)
         fake_calls[0].allow,
         "secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-west-1:*:secret:foo/prod-*");
     assert_int_equal(w.sink.n, 2);
-    assert_value(&w, "user", "u");
+    fake_sink_assert(&w.sink, "user", "u");
     record = fake_sink_get(&w.sink, "pool.size");
     assert_int_equal(record->value.integer, 3);
     assert_string_equal(record->object.data, "foo/prod");
@@ -113,8 +98,8 @@ static void stage_and_version_are_asked_for(void **state)
 
     (void)state;
     w.options.stage = (char *)"AWSPREVIOUS";
-    said = "{\"SecretString\":\"{\\\"k\\\":\\\"v\\\"}\"}";
-    assert_int_equal(run(&w, say), 0);
+    fake_aws_said = "{\"SecretString\":\"{\\\"k\\\":\\\"v\\\"}\"}";
+    assert_int_equal(run(&w, fake_aws_say), 0);
     assert_int_equal(fake_aws_count("GetSecretValue"), 2);
     assert_string_equal(fake_calls[1].body,
                         "{\"SecretId\":\"b\",\"VersionStage\":\"AWSPREVIOUS\"}");
@@ -122,7 +107,7 @@ static void stage_and_version_are_asked_for(void **state)
     w.options.ids.n = 1;
     w.options.stage = NULL;
     w.options.version = (char *)"v-9";
-    assert_int_equal(run(&w, say), 0);
+    assert_int_equal(run(&w, fake_aws_say), 0);
     assert_string_equal(fake_calls[0].body, "{\"SecretId\":\"a\",\"VersionId\":\"v-9\"}");
 }
 
@@ -132,15 +117,15 @@ static void a_plain_string_needs_a_key(void **state)
     static char text[100];
 
     (void)state;
-    said = text;
+    fake_aws_said = text;
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         WORLD(w, (char *)"a");
 
         snprintf(text, sizeof text, "{\"SecretString\":\"%s\"}", plain[i]);
-        assert_says(&w, run(&w, say), ES_INVALID, "a holds a plain string");
+        assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "a holds a plain string");
         done(&w);
         w.options.key = (char *)"db.password";
-        assert_int_equal(run(&w, say), 0);
+        assert_int_equal(run(&w, fake_aws_say), 0);
         assert_int_equal(w.sink.n, 1);
         assert_non_null(fake_sink_get(&w.sink, "db.password"));
     }
@@ -151,15 +136,15 @@ static void what_only_looks_like_an_object_is_plain_where_there_is_a_key(void **
     WORLD(w, (char *)"a");
 
     (void)state;
-    said = "{\"SecretString\":\"{{ CANARY }}\"}";
-    assert_says(&w, run(&w, say), ES_INVALID, "a:1:2");
+    fake_aws_said = "{\"SecretString\":\"{{ CANARY }}\"}";
+    assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "a:1:2");
     done(&w);
     w.options.key = (char *)"k";
-    assert_int_equal(run(&w, say), 0);
-    assert_value(&w, "k", "{{ CANARY }}");
+    assert_int_equal(run(&w, fake_aws_say), 0);
+    fake_sink_assert(&w.sink, "k", "{{ CANARY }}");
     done(&w);
-    said = "{\"SecretString\":\"{\\\"x\\\":1,\\\"x\\\":2}\"}";
-    assert_says(&w, run(&w, say), ES_INVALID, "a:1");
+    fake_aws_said = "{\"SecretString\":\"{\\\"x\\\":1,\\\"x\\\":2}\"}";
+    assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "a:1");
 }
 
 static void binary_secrets_are_their_bytes(void **state)
@@ -173,14 +158,14 @@ static void binary_secrets_are_their_bytes(void **state)
     static char text[100];
 
     (void)state;
-    said = text;
+    fake_aws_said = text;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         WORLD(w, (char *)"a");
         const struct es_record *record;
 
         w.options.key = (char *)"k";
         snprintf(text, sizeof text, "{\"SecretBinary\":\"%s\"}", good[i].base64);
-        assert_int_equal(run(&w, say), 0);
+        assert_int_equal(run(&w, fake_aws_say), 0);
         record = fake_sink_get(&w.sink, "k");
         assert_int_equal(record->value.text.len, good[i].len);
         assert_memory_equal(es_buf_str(&record->value.text), good[i].bytes, good[i].len);
@@ -190,7 +175,7 @@ static void binary_secrets_are_their_bytes(void **state)
 
         w.options.key = (char *)"k";
         snprintf(text, sizeof text, "{\"SecretBinary\":\"%s\"}", bad[i]);
-        assert_says(&w, run(&w, say), ES_INVALID, "base64");
+        assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "base64");
     }
 }
 
@@ -214,8 +199,8 @@ static void answers_that_are_not_awss_are_invalid(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         WORLD(w, (char *)"a");
 
-        said = bad[i];
-        assert_says(&w, run(&w, say), ES_INVALID, "a: the answer is not AWS's");
+        fake_aws_said = bad[i];
+        assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "a: the answer is not AWS's");
     }
 }
 
@@ -260,7 +245,7 @@ static void several_come_in_batches_and_merge_in_their_order(void **state)
             assert_int_equal(record->rank, of_k++);
     }
     assert_int_equal(of_k, 3);
-    assert_value(&w, "d", "1");
+    fake_sink_assert(&w.sink, "d", "1");
 }
 
 static void twenty_go_into_a_batch(void **state)
@@ -274,8 +259,8 @@ static void twenty_go_into_a_batch(void **state)
         snprintf(texts[i], sizeof texts[i], "s%zu", i);
         ids[i] = texts[i];
     }
-    said = "{\"SecretValues\":[],\"Errors\":[],\"SecretString\":\"{}\"}";
-    assert_int_equal(run(&w, say), 0);
+    fake_aws_said = "{\"SecretValues\":[],\"Errors\":[],\"SecretString\":\"{}\"}";
+    assert_int_equal(run(&w, fake_aws_say), 0);
     assert_int_equal(fake_aws_count("BatchGetSecretValue"), 3);
     assert_int_equal(fake_aws_count("GetSecretValue"), 41);
     assert_non_null(strstr(fake_calls[1].body, "\"s20\""));
@@ -305,8 +290,8 @@ static void tokens_that_go_in_a_circle_end_the_source(void **state)
     WORLD(w, (char *)"a", (char *)"b");
 
     (void)state;
-    said = "{\"SecretValues\":[],\"NextToken\":\"again\"}";
-    assert_says(&w, run(&w, say), ES_INVALID, "circle");
+    fake_aws_said = "{\"SecretValues\":[],\"NextToken\":\"again\"}";
+    assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "circle");
 }
 
 static void batches_that_are_not_awss_are_invalid(void **state)
@@ -319,8 +304,8 @@ static void batches_that_are_not_awss_are_invalid(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         WORLD(w, (char *)"a", (char *)"b");
 
-        said = bad[i];
-        assert_says(&w, run(&w, say), ES_INVALID, "not AWS's");
+        fake_aws_said = bad[i];
+        assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "not AWS's");
     }
 }
 

@@ -46,14 +46,6 @@ static int run(struct world *w, fake_answer_fn *answer)
     struct world name = {.options = {.names = {.items = name##_names,                              \
                                                .n = sizeof name##_names / sizeof *name##_names}}}
 
-static void assert_value(const struct world *w, const char *key, const char *value)
-{
-    const struct es_record *record = fake_sink_get(&w->sink, key);
-
-    assert_int_equal(record->value.type, ES_STRING);
-    assert_string_equal(es_buf_str(&record->value.text), value);
-}
-
 /* ---- names and keys ---- */
 
 static void a_name_is_taken_apart(void **state)
@@ -180,8 +172,8 @@ static void every_page_below_a_path_is_read_empty_ones_too(void **state)
     assert_string_equal(fake_calls[0].allow,
                         "ssm:GetParametersByPath on arn:aws:ssm:eu-west-1:*:parameter/foo/prod");
     assert_int_equal(w.sink.n, 3);
-    assert_value(&w, "db.password", "s3cret");
-    assert_value(&w, "list", "a,b");
+    fake_sink_assert(&w.sink, "db.password", "s3cret");
+    fake_sink_assert(&w.sink, "list", "a,b");
     record = fake_sink_get(&w.sink, "a");
     assert_int_equal(record->value.text.len, 3);
     record = fake_sink_get(&w.sink, "db.password");
@@ -190,21 +182,13 @@ static void every_page_below_a_path_is_read_empty_ones_too(void **state)
     assert_false(record->verbatim);
 }
 
-static const char *said;
-
-static void say(struct fake_call *call, struct fake_answer *answer)
-{
-    (void)call;
-    answer->body = said;
-}
-
 static void a_path_without_parameters_is_absent(void **state)
 {
     BY_PATH(w, "/foo");
 
     (void)state;
-    said = "{\"Parameters\":[]}";
-    assert_says(&w, run(&w, say), ES_ABSENT, "below /foo");
+    fake_aws_said = "{\"Parameters\":[]}";
+    assert_says(&w, run(&w, fake_aws_say), ES_ABSENT, "below /foo");
 }
 
 static void a_token_that_comes_again_ends_the_source(void **state)
@@ -212,8 +196,8 @@ static void a_token_that_comes_again_ends_the_source(void **state)
     BY_PATH(w, "/foo");
 
     (void)state;
-    said = "{\"Parameters\":[],\"NextToken\":\"again\"}";
-    assert_says(&w, run(&w, say), ES_INVALID, "circle");
+    fake_aws_said = "{\"Parameters\":[],\"NextToken\":\"again\"}";
+    assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "circle");
     assert_true(fake_n_calls <= 3);
 }
 
@@ -240,11 +224,11 @@ static void a_parameter_that_changed_between_pages_counts_once(void **state)
     BY_PATH(w, "/foo");
 
     (void)state;
-    said = "{\"Parameters\":[{\"Name\":\"/foo/a\",\"Value\":\"1\",\"Version\":1},"
-           "{\"Name\":\"/foo/a\",\"Value\":\"2\",\"Version\":2}]}";
-    assert_int_equal(run(&w, say), 0);
+    fake_aws_said = "{\"Parameters\":[{\"Name\":\"/foo/a\",\"Value\":\"1\",\"Version\":1},"
+                    "{\"Name\":\"/foo/a\",\"Value\":\"2\",\"Version\":2}]}";
+    assert_int_equal(run(&w, fake_aws_say), 0);
     assert_int_equal(w.sink.n, 1);
-    assert_value(&w, "a", "2");
+    fake_sink_assert(&w.sink, "a", "2");
 }
 
 static void answers_that_are_not_awss_are_invalid(void **state)
@@ -277,8 +261,8 @@ static void answers_that_are_not_awss_are_invalid(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         BY_PATH(w, "/foo");
 
-        said = bad[i];
-        assert_says(&w, run(&w, say), ES_INVALID, "not AWS's");
+        fake_aws_said = bad[i];
+        assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "not AWS's");
         assert_int_equal(w.sink.n, 0);
     }
 }
@@ -341,9 +325,9 @@ static void names_are_asked_for_in_tens_and_arns_alone(void **state)
         fake_calls[0].allow,
         "ssm:GetParameter on arn:aws:ssm:eu-west-1:210987654321:parameter/shared/x");
     assert_int_equal(w.sink.n, 25);
-    assert_value(&w, "x", "of an ARN");
-    assert_value(&w, "p22", "v of /app/p22");
-    assert_value(&w, "password", "v of /db/password:live");
+    fake_sink_assert(&w.sink, "x", "of an ARN");
+    fake_sink_assert(&w.sink, "p22", "v of /app/p22");
+    fake_sink_assert(&w.sink, "password", "v of /db/password:live");
     assert_string_equal(fake_sink_get(&w.sink, "password")->object.data, "/db/password");
 }
 
@@ -354,8 +338,8 @@ static void strip_keeps_the_rest_of_the_path(void **state)
     (void)state;
     w.options.strip = (char *)"/foo/";
     assert_int_equal(run(&w, give), 0);
-    assert_value(&w, "db.password", "v of /foo/db/password:3");
-    assert_value(&w, "a", "v of /foo/a");
+    fake_sink_assert(&w.sink, "db.password", "v of /foo/db/password:3");
+    fake_sink_assert(&w.sink, "a", "v of /foo/a");
 }
 
 static void all_missing_names_are_told_at_once(void **state)
@@ -421,8 +405,8 @@ static void a_partial_or_foreign_batch_is_invalid(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         BY_NAMES(w, (char *)"/a/x", (char *)"/a/y:2");
 
-        said = cases[i].body;
-        assert_says(&w, run(&w, say), ES_INVALID, cases[i].says);
+        fake_aws_said = cases[i].body;
+        assert_says(&w, run(&w, fake_aws_say), ES_INVALID, cases[i].says);
     }
 }
 
@@ -474,9 +458,9 @@ static void a_record_that_the_sink_refuses_names_the_parameter(void **state)
     BY_PATH(w, "/foo");
 
     (void)state;
-    said = "{\"Parameters\":[{\"Name\":\"/foo/a\",\"Value\":\"CANARY\"}]}";
+    fake_aws_said = "{\"Parameters\":[{\"Name\":\"/foo/a\",\"Value\":\"CANARY\"}]}";
     w.sink.refuse = true;
-    assert_says(&w, run(&w, say), ES_INVALID, "/foo/a: a: refused");
+    assert_says(&w, run(&w, fake_aws_say), ES_INVALID, "/foo/a: a: refused");
 }
 
 static void check_with_credentials_asks_for_nothing(void **state)
