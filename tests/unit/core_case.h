@@ -10,9 +10,12 @@
 
 #include <cmocka.h>
 
+#include "core/commit/temp.h"
 #include "core/config.h"
 #include "core/fetch.h"
+#include "core/walk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -121,6 +124,39 @@ static inline bool exists(const char *path)
     struct stat st;
 
     return lstat(path, &st) == 0;
+}
+
+/* How many names there are in a directory of the directory; 0 where it is not there. */
+static inline size_t entries(struct dir *dir, const char *name)
+{
+    DIR *stream = opendir(in(dir, name));
+    size_t n = 0;
+
+    if (!stream)
+        return 0;
+    while (readdir(stream))
+        n++;
+    closedir(stream);
+    return n - 2;
+}
+
+/* How many files and directories below it have names of envsync's that are to be renamed. */
+static size_t staged_found;
+
+static inline int count_staged(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    staged_found += es_temp_name(path + ftw->base) || es_walk_is_new(path + ftw->base);
+    return 0;
+}
+
+static inline size_t staged_below(struct dir *dir, const char *name)
+{
+    staged_found = 0;
+    if (exists(in(dir, name)))
+        assert_int_equal(nftw(in(dir, name), count_staged, 16, FTW_PHYS), 0);
+    return staged_found;
 }
 
 /* What only root can arrange is said to be missing, never passed over in silence. */

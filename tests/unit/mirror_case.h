@@ -8,8 +8,6 @@
 #include "core/mirror.h"
 #include "core/mirrored.h"
 
-#include <dirent.h>
-
 #define MIRROR                                                                                     \
     "[[source]]\ntype = \"s3\"\nbucket = \"bucket\"\nmirror = [\"**\"]\ndir = \"/etc/demo/m\"\n"
 #define HELD "etc/demo/m/" /* below --root */
@@ -118,19 +116,6 @@ static inline enum es_file_state mirror_one(struct fixture *f, const char *path,
     take_set(f);
     publish(f);
     return is;
-}
-
-static inline size_t entries(struct dir *dir, const char *name)
-{
-    DIR *stream = opendir(in(dir, name));
-    size_t n = 0;
-
-    if (!stream)
-        return 0;
-    while (readdir(stream))
-        n++;
-    closedir(stream);
-    return n - 2;
 }
 
 static inline struct stat stat_of(struct fixture *f, const char *name)

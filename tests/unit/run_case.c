@@ -333,21 +333,9 @@ unsigned world_at_version(const struct world *w, unsigned version)
     return n;
 }
 
-static size_t found; /* by count_one() */
-
-static int count_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st;
-    (void)kind;
-    found += es_temp_name(path + ftw->base) || es_walk_is_new(path + ftw->base);
-    return 0;
-}
-
 size_t world_leftovers(const struct world *w)
 {
-    found = 0;
-    assert_int_equal(nftw(w->dir->path, count_one, 16, FTW_PHYS), 0);
-    return found;
+    return staged_below(w->dir, "");
 }
 
 void world_assert_whole(const struct world *w)

@@ -7,8 +7,6 @@
 
 #include "core/commit/store.h"
 
-#include <dirent.h>
-
 #define RUN  "run/envsync/demo"
 #define DISK "var/lib/envsync/demo"
 
@@ -103,18 +101,6 @@ static inline void assert_holds(struct fixture *f, const char *id, enum es_half 
 
     assert_int_equal(es_store_read(&f->store, id, half, "source-0", &is, NULL, &f->err), 0);
     assert_true(es_buf_is(&is, text));
-}
-
-static inline size_t entries(const char *path)
-{
-    DIR *stream = opendir(path);
-    size_t n = 0;
-
-    assert_non_null(stream);
-    while (readdir(stream))
-        n++;
-    closedir(stream);
-    return n - 2;
 }
 
 static inline void lose_run_half(struct fixture *f)

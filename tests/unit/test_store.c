@@ -169,8 +169,8 @@ static void an_abandoned_set_leaves_nothing(void **state)
     begin(&f, "two", false);
     assert_int_equal(es_store_write(&f.store, ES_HALF_DISK, "output-0", "x", 1, 0, &f.err), 0);
     es_store_abandon(&f.store);
-    assert_int_equal(entries(in(*state, DISK)), 2);
-    assert_int_equal(entries(in(*state, RUN)), 1);
+    assert_int_equal(entries(*state, DISK), 2);
+    assert_int_equal(entries(*state, RUN), 1);
     es_store_abandon(&f.store); /* nothing is begun: nothing happens */
     assert_holds(&f, f.store.current, ES_HALF_DISK, "one");
 }
@@ -230,8 +230,8 @@ static void sweeping_leaves_the_present_and_the_previous_set_alone(void **state)
     put_file(in(*state, RUN "/lock"), "");
     reopen(&f);
     es_store_sweep(&f.store);
-    assert_int_equal(entries(in(*state, DISK)), 3); /* two sets and the pointer */
-    assert_int_equal(entries(in(*state, RUN)), 3);  /* and the lock */
+    assert_int_equal(entries(*state, DISK), 3); /* two sets and the pointer */
+    assert_int_equal(entries(*state, RUN), 3);  /* and the lock */
     assert_true(exists(in(*state, RUN "/lock")));
     assert_holds(&f, f.store.current, ES_HALF_DISK, "x");
     assert_holds(&f, f.store.previous, ES_HALF_DISK, "x");
