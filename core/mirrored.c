@@ -370,7 +370,28 @@ static void sweep(int parent, const char *name, const char *tag, unsigned depth)
         sweep_entry(dirfd(dir), &st, entry, tag, depth);
 }
 
-void es_mirrored_sweep(const struct es_config *config, const char *root)
+/* What the configuration has named before. */
+static void sweep_last(const struct es_config *config, const struct es_manifest *last,
+                       const char *root, const char *tag)
+{
+    const uid_t app[] = {config->uid, (uid_t)-1};
+    const struct es_walk walk = {
+        .root = root, .check = true, .app = app, .dry = true, .sweep = true, .missing = ES_OUTPUT};
+    struct es_err ignored;
+
+    for (size_t i = 0; i < last->n_files; i++) {
+        const char *path = es_buf_str(&last->files[i].path);
+        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+
+        if (i > 0 && together(&last->files[i - 1], &last->files[i]))
+            continue;
+        if (es_walk_to(&walk, path, &place, &ignored) == 0)
+            sweep(place.dir, ".", tag, ES_WALK_DEPTH);
+    }
+}
+
+void es_mirrored_sweep(const struct es_config *config, const struct es_manifest *last,
+                       const char *root)
 {
     const struct es_temp_tag tag = es_temp_tag(config->name);
     const struct es_walk walk = {.dry = true, .sweep = true};
@@ -386,4 +407,5 @@ void es_mirrored_sweep(const struct es_config *config, const char *root)
         if (any && walk_to(config, root, i, walk, any, &place, &ignored) == 0)
             sweep(place.dir, ".", tag.text, 0);
     }
+    sweep_last(config, last, root, tag.text);
 }

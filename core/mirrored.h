@@ -60,8 +60,9 @@ int es_mirrored_publish(const struct es_config *config, const char *root,
                         const struct es_manifest *set, struct es_publishing *publishing,
                         struct es_report *report, struct es_err *err);
 
-/* Removes what a killed run of this configuration has staged. Once nothing staged is still to be
- * published. */
-void es_mirrored_sweep(const struct es_config *config, const char *root);
+/* Removes what a killed run of this configuration has staged, also where only the last set still
+ * has files. Once nothing staged is still to be published. */
+void es_mirrored_sweep(const struct es_config *config, const struct es_manifest *last,
+                       const char *root);
 
 #endif

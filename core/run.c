@@ -210,7 +210,7 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
     /* At once, because this run may end before it comes to what it writes. */
     if (r == 0) {
         es_store_sweep(&run->memory.store);
-        es_set_sweep(&run->config, options->root);
+        es_set_sweep(&run->config, &run->memory.store.set, options->root);
     }
     if (r == 0 && options->rollback)
         return roll_back(run, options, report, err);
@@ -220,7 +220,7 @@ static int begin(struct es_run *run, const struct es_run_options *options, struc
         r = republish(run, options, report, err);
     /* Whatever is staged now is nobody's. */
     if (r == 0 && !es_lock_is_clean(run->lock)) {
-        es_mirrored_sweep(&run->config, options->root);
+        es_mirrored_sweep(&run->config, &run->memory.store.set, options->root);
         es_lock_set_clean(run->lock);
     }
     return r == 0 ? decide_end(run, options, report, err) : r;

@@ -31,7 +31,7 @@ static void survey(struct ground *g, const struct es_config *config, const struc
         g->make[n++] = (struct es_make){.path = "/run", .mode = 0755};
     }
     g->make[n] = (struct es_make){0};
-    g->owners[0] = output->owner ? output->uid : config->uid;
+    g->owners[0] = output && output->owner ? output->uid : config->uid;
     g->owners[1] = config->uid; /* may be (uid_t)-1, so that it has to come last */
     g->owners[2] = (uid_t)-1;
     g->walk = (struct es_walk){.root = root,
@@ -102,18 +102,32 @@ int es_set_open_target(const struct es_config *config, const struct es_output *o
     return es_target_open(&g.walk, wanted, ret, err);
 }
 
-void es_set_sweep(const struct es_config *config, const char *root)
+static void sweep(const struct ground *g, const char *path)
 {
+    ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
+    struct es_walk walk = g->walk;
     struct es_err ignored;
+
+    walk.sweep = true;
+    if (es_walk_to(&walk, path, &place, &ignored) == 0)
+        es_temp_sweep(&place, NULL);
+}
+
+void es_set_sweep(const struct es_config *config, const struct es_manifest *last, const char *root)
+{
     struct ground g;
 
     for (size_t i = 0; i < config->n_outputs; i++) {
-        ES_CLEANUP(es_place_done) struct es_place place = {.dir = -1};
-
         survey(&g, config, &config->outputs[i], root, true);
-        g.walk.sweep = true;
-        if (es_walk_to(&g.walk, config->outputs[i].path, &place, &ignored) == 0)
-            es_temp_sweep(&place, NULL);
+        sweep(&g, config->outputs[i].path);
+    }
+    for (size_t i = 0; i < last->n_outputs; i++) {
+        const struct es_kept_output *kept = &last->outputs[i];
+
+        survey(&g, config, NULL, root, true);
+        if (kept->owner.uid != 0)
+            g.owners[0] = kept->owner.uid;
+        sweep(&g, es_buf_str(&kept->path));
     }
 }
 

@@ -46,7 +46,7 @@ int es_set_open_target(const struct es_config *config, const struct es_output *o
                        struct es_err *err);
 
 /* Removes what a killed run left beside the outputs. Needs the lock. */
-void es_set_sweep(const struct es_config *config, const char *root);
+void es_set_sweep(const struct es_config *config, const struct es_manifest *last, const char *root);
 
 /* Writes temporary files beside all targets that will be replaced. */
 int es_set_stage(struct es_set *set, struct es_err *err);

@@ -395,6 +395,16 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(plain):
     assert not mine.exists() and all(path.exists() for path in others)
 
 
+def test_what_a_killed_run_left_is_removed_where_the_output_was_before(plain):
+    plain.ok()
+    left = plain.place.parent / ".environment.envsync-abcdefghijk"
+    left.write_text("left")
+    plain.outputs.clear()
+    plain.output(path="/run/foo/environment")
+    plain.ok()
+    assert not left.exists() and plain.place.exists()
+
+
 def test_a_directory_that_a_killed_run_left_half_made_is_finished(as_root, plain):
     (plain.root / "etc").mkdir()
     (plain.root / "etc/.foo.envsync-new").mkdir(mode=0o700)

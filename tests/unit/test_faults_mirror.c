@@ -138,7 +138,7 @@ static int mirror_anew(void *data, struct es_err *err)
     const struct es_kept_file *missing;
     int r;
 
-    es_mirrored_sweep(&w->config, w->dir->path);
+    es_mirrored_sweep(&w->config, &(struct es_manifest){0}, w->dir->path);
     r = give_all(&m, w, err);
     if (r == 0)
         r = settle(w, &m, err);
@@ -224,7 +224,7 @@ static void assert_mirrored_or_not(void *data, const char *call, int r)
         assert_null(missing);
         assert_as_after(w);
     }
-    es_mirrored_sweep(&w->config, w->dir->path);
+    es_mirrored_sweep(&w->config, &(struct es_manifest){0}, w->dir->path);
     assert_int_equal(staged_below(w->dir, "etc"), 0);
 }
 

@@ -172,11 +172,26 @@ static void what_a_killed_run_has_staged_is_swept_wherever_it_lies(void **state)
     for (size_t i = 0; i < 3; i++)
         put_bytes(in(*state, left[i]), "left", 4, 0600);
     assert_int_equal(mkdir(in(*state, left[3]), 0700), 0);
-    es_mirrored_sweep(&f.config, f.dir->path);
+    es_mirrored_sweep(&f.config, &f.set, f.dir->path);
     assert_false(exists(in(*state, left[0])) || exists(in(*state, left[1])));
     assert_true(exists(in(*state, left[2]))); /* another configuration's */
     assert_false(exists(in(*state, left[3])));
     assert_file(in(*state, HELD "deep/er/a"), "one");
+}
+
+static void what_a_killed_run_has_staged_is_swept_where_only_the_last_set_has_files(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state, TOP MIRROR);
+    const struct es_temp_tag tag = es_temp_tag("demo");
+    char dir[] = "/etc/demo/elsewhere", left[100];
+
+    mirror_one(&f, "deep/a", "one");
+    snprintf(left, sizeof left, HELD "deep/.a.envsync-%sabcdefg", tag.text);
+    put_bytes(in(*state, left), "left", 4, 0600);
+    f.config.sources[0].mirror.dir = dir;
+    es_mirrored_sweep(&f.config, &f.set, f.dir->path);
+    assert_false(exists(in(*state, left)));
+    assert_file(in(*state, HELD "deep/a"), "one");
 }
 
 static void a_directory_that_a_killed_run_was_about_to_make_is_swept(void **state)
@@ -187,7 +202,7 @@ static void a_directory_that_a_killed_run_was_about_to_make_is_swept(void **stat
     assert_int_equal(unlink(in(*state, HELD "a")), 0);
     assert_int_equal(rmdir(in(*state, "etc/demo/m")), 0);
     assert_int_equal(mkdir(in(*state, "etc/demo/.m.envsync-new"), 0700), 0);
-    es_mirrored_sweep(&f.config, f.dir->path);
+    es_mirrored_sweep(&f.config, &f.set, f.dir->path);
     assert_int_equal(entries(*state, "etc/demo"), 0);
 }
 
@@ -307,6 +322,7 @@ int main(void)
         test_in_dir(a_directory_that_does_not_sync_is_named_and_the_next_one_gets_its_files),
         test_in_dir(the_commit_is_durable_before_anything_is_pruned),
         test_in_dir(what_a_killed_run_has_staged_is_swept_wherever_it_lies),
+        test_in_dir(what_a_killed_run_has_staged_is_swept_where_only_the_last_set_has_files),
         test_in_dir(a_directory_that_a_killed_run_was_about_to_make_is_swept),
         test_in_dir(pruning_removes_only_what_is_still_as_it_was_written),
         test_in_dir(without_prune_nothing_is_removed),
