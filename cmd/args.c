@@ -39,6 +39,7 @@ static const struct option options[] = {
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
 };
+enum { OPTIONS = sizeof options / sizeof *options };
 
 /* Which bit a subcommand must have for an option; 0: all take it. */
 static unsigned bit_of(int option)
@@ -72,7 +73,7 @@ static unsigned bit_of(int option)
 
 static int bad_option(const char *word, bool missing, struct es_err *err)
 {
-    const char *names[sizeof options / sizeof *options];
+    const char *names[OPTIONS];
     const char *near;
     size_t n = 0;
 
@@ -90,7 +91,7 @@ static int bad_option(const char *word, bool missing, struct es_err *err)
 /* The parsed options, and which were given, to be held against the subcommand. */
 struct parsing {
     struct es_args args;
-    unsigned given;
+    bool given[OPTIONS];
     bool help, version;
 };
 
@@ -147,16 +148,9 @@ static int take(struct parsing *p, int option, const char *word, struct es_err *
     default:
         return bad_option(word, option == ':', err);
     }
-    p->given |= bit_of(option);
+    for (size_t i = 0; options[i].name; i++)
+        p->given[i] |= options[i].val == option;
     return 0;
-}
-
-static const char *name_of_bit(unsigned bit)
-{
-    for (const struct option *o = options; o->name; o++)
-        if (bit_of(o->val) == bit)
-            return o->name;
-    return "?";
 }
 
 static int find_command(struct es_args *args, const struct es_command **ret, struct es_err *err)
@@ -185,11 +179,11 @@ static int find_command(struct es_args *args, const struct es_command **ret, str
 static int check(const struct parsing *p, const struct es_command *command, struct es_err *err)
 {
     const struct es_args *args = &p->args;
-    unsigned wrong = p->given & ~command->options;
 
-    if (wrong)
-        return es_fail(err, ES_USAGE, EINVAL, "envsync %s takes no --%s", command->name,
-                       name_of_bit(wrong & -wrong));
+    for (size_t i = 0; options[i].name; i++)
+        if (p->given[i] && bit_of(options[i].val) & ~command->options)
+            return es_fail(err, ES_USAGE, EINVAL, "envsync %s takes no --%s", command->name,
+                           options[i].name);
     if (args->quiet && args->verbose)
         return es_fail(err, ES_USAGE, EINVAL, "-q and -v contradict each other");
     if (args->exit_code && !args->dry_run)
@@ -232,9 +226,9 @@ int es_args_parse(int argc, char **argv, struct es_args *ret, const struct es_co
     if (r < 0)
         return r;
     if (p.help) {
-        if (p.args.rest == argv + optind)
+        if (p.args.rest == argv + optind) {
             p.args.n_rest = 0;
-        else {
+        } else {
             /* `envsync sync --help` is `envsync help sync`. */
             p.args.rest--;
             p.args.n_rest = 1;

@@ -155,6 +155,7 @@ def test_a_bootstrap_file_that_is_no_env_file_is_named(scratch, check):
 USAGE = {
     "unknown command": (["snyc"], 'did you mean "sync"?'),
     "unknown option": (["--dry-rnu"], "did you mean --dry-run?"),
+    "exit code of another command": (["check", "--exit-code"], "envsync check takes no --exit-code"),
     "unknown short option": (["-z"], "-z"),
     "option without its argument": (["-c"], "-c"),
     "long option without its argument": (["--root"], "--root"),
