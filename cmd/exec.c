@@ -107,12 +107,12 @@ static int select_text(const struct es_buf *text, struct es_selection *ret, stru
     return 0;
 }
 
-/* A run would leave an output that a skipped source feeds as it is, so the command gets what the
- * last set has of it. -ENOENT where that has nothing. */
+/* What the last set has of an output, where a run would leave that as it is. -ENOENT where it has
+ * nothing. */
 static int select_kept(const struct es_store *store, const struct es_output *output,
                        struct es_selection *ret, struct es_err *err)
 {
-    for (size_t i = 0; store->usable && i < store->set.n_outputs; i++) {
+    for (size_t i = 0; output->path && store->usable && i < store->set.n_outputs; i++) {
         const struct es_kept_output *kept = &store->set.outputs[i];
         ES_CLEANUP(es_buf_done) struct es_buf text = {0};
         int r;
@@ -126,11 +126,59 @@ static int select_kept(const struct es_store *store, const struct es_output *out
     return -ENOENT;
 }
 
+/* Where somebody went back on purpose, a task by hand must not get what the app has not. -ENOENT
+ * where nothing is held, or nothing for the command. */
+static int select_held(const struct es_config *config, const struct es_store *store,
+                       struct es_selection *ret, struct es_report *report, struct es_err *err)
+{
+    const struct es_output *output = env_output(config);
+    int r = store->held ? es_store_check_hold(store, config->name, err) : -ENOENT;
+
+    if (r < 0)
+        return r;
+    r = select_kept(store, output, ret, err);
+    if (r == 0)
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "%s is held since a rollback: the command gets what the held set has of %s",
+                      config->name, output->path);
+    else if (r == -ENOENT && store->usable)
+        es_report_add(report, ES_LEVEL_WARNING,
+                      "%s is held since a rollback, and the held set has no such env output: the "
+                      "command gets what the sources give now",
+                      config->name);
+    return r;
+}
+
+static int select_fetched(struct es_session *session, const struct es_fetch_plan *plan,
+                          const struct es_store *store, struct es_selection *ret,
+                          struct es_err *err)
+{
+    ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
+    ES_CLEANUP(es_tree_done) struct es_tree tree = {0};
+    const struct es_output *output = env_output(plan->config);
+    int r;
+
+    es_session_on_phase(session, ES_PHASE_FETCH, plan->config->n_sources);
+    r = es_fetch_all(plan, &fetched, &session->report, err);
+    if (r != 0)
+        return r;
+    r = es_tree_build(plan->config, &fetched, &tree, err);
+    if (r == 0)
+        r = es_texts_read(&tree, err);
+    if (r < 0)
+        return r;
+    r = is_fed_by_skipped(plan->config, output, &fetched) ? select_kept(store, output, ret, err)
+                                                          : -ENOENT;
+    if (r == 0)
+        es_report_add(&session->report, ES_LEVEL_WARNING,
+                      "a source is skipped: the command gets what the last set has of %s",
+                      output->path);
+    return r == -ENOENT ? es_select(&tree, output, ret, &session->report, err) : r;
+}
+
 static int build(struct es_session *session, struct environment *ret, struct es_err *err)
 {
     ES_CLEANUP(es_config_done) struct es_config config = {0};
-    ES_CLEANUP(es_fetched_done) struct es_fetched fetched = {0};
-    ES_CLEANUP(es_tree_done) struct es_tree tree = {0};
     ES_CLEANUP(es_selection_done) struct es_selection selection = {0};
     ES_CLEANUP(es_memory_done) struct es_memory memory = ES_MEMORY_INIT;
     ES_CLEANUP(es_value_done) struct es_value own_names = {0};
@@ -141,7 +189,6 @@ static int build(struct es_session *session, struct environment *ret, struct es_
                                  .look = true,
                                  .on_wait = es_session_on_wait,
                                  .data = session};
-    const struct es_output *output;
     int r = es_session_load(session, &config, err);
 
     plan.deadline = es_session_deadline(session, &config);
@@ -150,27 +197,11 @@ static int build(struct es_session *session, struct environment *ret, struct es_
                            err);
     if (r == 0)
         r = es_memory_names(&config, &memory.store, &own_names, err);
-    if (r == 0)
-        es_session_on_phase(session, ES_PHASE_FETCH, config.n_sources);
-    if (r == 0)
-        r = es_fetch_all(&plan, &fetched, &session->report, err);
     if (r != 0)
         return r;
-    r = es_tree_build(&config, &fetched, &tree, err);
-    if (r == 0)
-        r = es_texts_read(&tree, err);
-    if (r < 0)
-        return r;
-    output = env_output(&config);
-    r = is_fed_by_skipped(&config, output, &fetched)
-            ? select_kept(&memory.store, output, &selection, err)
-            : -ENOENT;
-    if (r == 0)
-        es_report_add(&session->report, ES_LEVEL_WARNING,
-                      "a source is skipped: the command gets what the last set has of %s",
-                      output->path);
-    else if (r == -ENOENT)
-        r = es_select(&tree, output, &selection, &session->report, err);
+    r = select_held(&config, &memory.store, &selection, &session->report, err);
+    if (r == -ENOENT)
+        r = select_fetched(session, &plan, &memory.store, &selection, err);
     return r == 0 ? merge(&session->process, &selection, ret, err) : r;
 }
 
@@ -214,8 +245,9 @@ const struct es_command es_command_exec = {
     .summary = "run a command with the merged environment",
     .help = "The command gets what the first env output would hold (or every key, where there is\n"
             "none) besides the inherited environment, in the same process: PID, descriptors,\n"
-            "socket activation and signals are its own. No file is written. Exits as the command\n"
-            "does; 126 and 127 where it cannot be run or is not found.",
+            "socket activation and signals are its own. While a rollback holds that output, it\n"
+            "gets what is held. No file is written. Exits as the command does; 126 and 127 where\n"
+            "it cannot be run or is not found.",
     .options = ES_ARG_CONFIG | ES_ARG_DEADLINE,
     .max_rest = -1,
     .run = run,

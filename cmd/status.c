@@ -91,8 +91,8 @@ static void format_version(const struct es_before *before, char out[VERSION_MAX]
     const struct es_record *last = before->n ? &before->records[before->n - 1] : NULL;
 
     if (last && objects == 1)
-        snprintf(out, VERSION_MAX, "%.350s %.100s", es_buf_str(&last->object),
-                 es_buf_str(&last->version));
+        snprintf(out, VERSION_MAX, "%.350s%s%.100s", es_buf_str(&last->object),
+                 last->version.len ? " " : "", es_buf_str(&last->version));
     else
         snprintf(out, VERSION_MAX, "%zu objects, %zu keys", objects, before->n);
 }

@@ -178,12 +178,12 @@ static int decide_end(struct es_run *run, const struct es_run_options *options,
                                                                        : ES_RUN_DONE;
     /* No exit status of success for outputs that are not there, and no newer set behind the back of
      * who went back on purpose. */
-    if (held && (run->memory.store.damaged || es_store_outputs_lost(&run->memory.store)))
-        return es_fail(err, ES_ABSENT, ENOENT,
-                       "the set that a rollback of %s holds is %s; `envsync sync --release` "
-                       "fetches anew",
-                       run->config.name,
-                       run->memory.store.damaged ? "damaged" : "gone from /run/envsync");
+    if (held) {
+        int r = es_store_check_hold(&run->memory.store, run->config.name, err);
+
+        if (r < 0)
+            return r;
+    }
     if (run->end == ES_RUN_HELD && !es_set_is_of(&run->config, &run->memory.store))
         es_report_add(report, ES_LEVEL_WARNING,
                       "%s: the configuration has changed since the set that is held; it takes "

@@ -288,6 +288,16 @@ bool es_store_outputs_lost(const struct es_store *store)
     return false;
 }
 
+int es_store_check_hold(const struct es_store *store, const char *name, struct es_err *err)
+{
+    if (!store->damaged && !es_store_outputs_lost(store))
+        return 0;
+    return es_fail(err, ES_ABSENT, ENODATA,
+                   "the set that a rollback of %s holds is %s; `envsync sync --release` fetches "
+                   "anew",
+                   name, store->damaged ? "damaged" : "gone from /run/envsync");
+}
+
 /* ---- the present set ---- */
 
 bool es_store_id_valid(const char *id, size_t len)

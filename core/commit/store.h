@@ -139,6 +139,10 @@ int es_store_can_go_back(const struct es_store *store, struct es_err *err);
 /* Did outputs of the present set go with an earlier boot, so that it cannot be published whole? */
 bool es_store_outputs_lost(const struct es_store *store);
 
+/* -ENODATA (ES_ABSENT) where what a rollback holds is not whole any more: it can be neither put in
+ * place nor handed out. */
+int es_store_check_hold(const struct es_store *store, const char *name, struct es_err *err);
+
 /* A run that changed nothing: its time, and that of a file of the present set. No byte is written.
  */
 void es_store_touch(struct es_store *store);

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from conftest import in_namespace
 from keeping import HOUR, add, age, changed, down, flip, plain, rollback, vault
 
 
@@ -210,3 +211,26 @@ def test_a_damaged_set_that_is_held_is_66_until_the_release(plain, name):
         assert "is damaged" in plain.fails(66, "--release").err
     plain.ok("--release")
     assert plain.place.read_text() == "A=2\n"
+
+
+def test_exec_keeps_to_the_set_that_a_rollback_holds(as_root, plain):
+    plain.outputs.clear()
+    plain.output("env", "/run/foo/environment")
+    plain.output("json", "/run/foo/all.json")
+    source = plain.path("source.env")
+    show = """envsync=$1 file=$2 source=$3
+        gives() { "$envsync" exec -c "$file" -- sh -c 'echo "$A"' || echo "exit $?"; }
+        "$envsync" -c "$file"
+        echo A=2 >"$source"; "$envsync" -c "$file"
+        "$envsync" rollback -c "$file"
+        gives
+        rm "$source"; gives
+        sed 's,/run/foo/environment,/run/foo/other,' "$file" >"$file.new"
+        echo A=3 >"$source"; cp "$file" "$file.old"; cat "$file.new" >"$file"; gives
+        cat "$file.old" >"$file"; gives
+        rm -r /run/envsync/foo/????????????????; gives
+        "$envsync" sync --release -c "$file"; gives"""
+    done = in_namespace(show, *plain.envsync.command[-1:], plain.file, source)
+    assert done.returncode == 0 and done.stdout == "1\n1\n3\n1\nexit 66\n3\n", done
+    assert "the command gets what the held set has of /run/foo/environment" in done.stderr
+    assert "the command gets what the sources give now" in done.stderr

@@ -164,6 +164,15 @@ def test_last_good_of_another_machine_does_not_count(as_root, vault):
                         vault.file, "--root", vault.root)  # fmt: skip
     assert done.returncode == 69 and "vault" in done.stderr, done
 
+
+def test_status_of_a_source_without_versions_ends_with_its_object(vault):
+    add(vault)
+    vault.ok()
+    told = vault.run("status", "--root", vault.root)
+    assert f", {vault.script}\n" in told.out, told
+    told = json.loads(vault.run("status", "--root", vault.root, "--json").out)
+    assert [s["version"] for s in told["sources"] if s["name"] == "vault"] == [str(vault.script)]
+
 # ---- skip ----
 
 
