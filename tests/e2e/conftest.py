@@ -28,6 +28,8 @@ WRAPPER = shlex.split(os.environ.get("ENVSYNC_WRAPPER", ""))
 SLOW = float(os.environ.get("ENVSYNC_SLOW", "1"))
 
 pytest_plugins = ["boot", "torture"]
+# Plugins that tests import names from, too: by then pytest could not explain their asserts any more.
+pytest.register_assert_rewrite("aws", "calling", "sealing")
 
 
 def pytest_configure(config):
