@@ -195,8 +195,11 @@ static int build(struct es_session *session, struct environment *ret, struct es_
     if (r == 0)
         r = es_memory_look(&config, session->args.root, plan.deadline, &memory, &session->report,
                            err);
-    if (r == 0)
+    if (r == 0) {
         r = es_memory_names(&config, &memory.store, &own_names, err);
+        if (r < 0)
+            es_store_locate(&config, session->args.root, err);
+    }
     if (r != 0)
         return r;
     r = select_held(&config, &memory.store, &selection, &session->report, err);

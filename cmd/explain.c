@@ -60,6 +60,8 @@ static int from_sources(struct es_session *session, struct work *work, struct es
                                        .data = session};
     int r = es_memory_names(&work->config, &work->memory.store, &own_names, err);
 
+    if (r < 0)
+        es_store_locate(&work->config, session->args.root, err);
     if (r == 0)
         r = es_fetch_all(&plan, &work->fetched, &session->report, err);
     return r == 0 ? es_tree_build(&work->config, &work->fetched, &work->tree, err) : r;

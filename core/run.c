@@ -401,6 +401,8 @@ static int go(struct es_run *run, const struct es_run_options *options, struct e
     if (r < 0 || run->end != ES_RUN_DONE)
         return r;
     r = es_memory_names(&run->config, &run->memory.store, &run->own_names, err);
+    if (r < 0)
+        es_store_locate(&run->config, options->root, err);
     if (r == 0)
         r = fetch(run, options, report, err);
     if (r == 0 && !options->dry)

@@ -308,3 +308,17 @@ def test_a_dry_run_neither_reads_nor_writes_the_state(plain):
     before = plain.look(True)
     assert "~ A" in plain.ok("--dry-run").out
     assert plain.look(True) == before
+
+
+@pytest.mark.parametrize("command", [["sync"], ["explain", "--fetch"]])
+def test_what_is_no_file_in_the_set_before_is_named_with_its_place(plain, command):
+    """What it wrote is no variable of this run, so it is read."""
+    plain.ok()
+    changed(plain)
+    plain.ok()
+    before = (plain.root / "var/lib/envsync/foo/current").read_text().split()[1]
+    output = plain.root / f"var/lib/envsync/foo/{before}/output-0"
+    output.unlink()
+    output.mkdir()
+    plain.fails(73, f"{before}/output-0 is no regular file", plain.root / "var/lib/envsync/foo",
+                run=[*command, "--root", plain.root])  # fmt: skip
