@@ -132,6 +132,7 @@ static void mistakes_in_an_output_are_told_with_their_place(void **state)
         {"[[output]]\npath = 'x'\nformat = 'env'\n", "11:8", "absolute path"},
         {"[[output]]\npath = '/run/envsync/x'\nformat = 'env'\n",
          "10:", "envsync keeps its own state"},
+        {"[[output]]\npath = '/x/'\nformat = 'env'\n", "10:", "needs a file name"},
         {"[[output]]\npath = '/x/.a.envsync-abcdefghijk'\nformat = 'env'\n",
          "10:", "has the name of a temporary file"},
         {OUTPUT "from = ['secnod']\n", "13:9", "did you mean \"second\"?"},
