@@ -254,7 +254,7 @@ def test_trust_by_a_profile_from_a_file_that_the_worker_may_read(ssm, gateway, p
 def test_trust_by_the_systems_directory_and_an_administrators_link_out_of_it(gateway, host, public, link):
     """The directory of certificates is one of the test's; its hashed name is that of the CA."""
     gateway.fixtures(parameters={"/foo/prod/a": "1"})
-    host.source(type="ssm", path="/foo/prod/", endpoint=gateway.url(host="localhost"))
+    host.source(type="ssm", path="/foo/prod/", endpoint=gateway.url("https", "localhost"))
     place = host.output()
     hashed = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", gateway.ca], text=True,
                             capture_output=True, check=True).stdout.strip()  # fmt: skip
@@ -269,6 +269,21 @@ def test_trust_by_the_systems_directory_and_an_administrators_link_out_of_it(gat
                         *host.envsync.command, "sync", "-c", host.file, "--root", host.root, env=env)  # fmt: skip
     assert done.returncode == 0, done
     assert place.read_text() == "A=1\n"
+
+
+@pytest.mark.parametrize("bundle, said", [(None, "no certificates"), ("damaged", "cannot be read")])
+def test_a_system_without_certificates_that_can_be_used_is_78(gateway, host, public, bundle, said):
+    host.source(type="ssm", path="/foo/prod/", endpoint=gateway.url("https", "localhost"))
+    host.output()
+    certs = public / "certs"
+    certs.mkdir(mode=0o755)
+    if bundle:
+        (certs / "ca-certificates.crt").write_text(bundle)
+    env = without(gateway.environment(), "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL")
+    done = in_namespace('mount --bind "$1" /etc/ssl/certs; shift; exec "$@"', certs,
+                        *host.envsync.command, "sync", "-c", host.file, "--root", host.root, env=env)  # fmt: skip
+    assert done.returncode == 78, done
+    assert said in done.stderr and "ca_file" in done.stderr and done.stderr.count("\n") == 1, done
 
 
 def test_profiles_in_files_of_roots_alone(ssm, gateway, tmp_path):
