@@ -175,7 +175,7 @@ struct es_http {
 /* Initialises libcurl. */
 int http_begin(struct es_http *http, struct es_err *err);
 int64_t http_now_us(void); /* on the machine's clock */
-/* Tells epoll what libcurl wants of a socket, 0 for nothing now. */
-void http_watch(struct es_http *http, curl_socket_t fd, int what);
+/* Tells epoll what libcurl wants of a socket, 0 for nothing now. 0, or -1 where it cannot. */
+int http_watch(struct es_http *http, curl_socket_t fd, int what);
 
 #endif

@@ -105,7 +105,7 @@ static struct seat *seat_of(CURL *easy)
     return (struct seat *)(void *)seat;
 }
 
-void http_watch(struct es_http *http, curl_socket_t fd, int what)
+int http_watch(struct es_http *http, curl_socket_t fd, int what)
 {
     struct epoll_event event = {.data.fd = fd};
 
@@ -113,8 +113,9 @@ void http_watch(struct es_http *http, curl_socket_t fd, int what)
         event.events |= EPOLLIN;
     if (what & CURL_POLL_OUT)
         event.events |= EPOLLOUT;
-    if (epoll_ctl(http->epoll, EPOLL_CTL_MOD, fd, &event) < 0)
-        epoll_ctl(http->epoll, EPOLL_CTL_ADD, fd, &event);
+    if (epoll_ctl(http->epoll, EPOLL_CTL_MOD, fd, &event) == 0)
+        return 0;
+    return epoll_ctl(http->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
@@ -123,10 +124,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *k
     struct seat *seat = seat_of(easy);
 
     (void)known;
-    if (what == CURL_POLL_REMOVE)
-        epoll_ctl(http->epoll, EPOLL_CTL_DEL, fd, NULL);
-    else
-        http_watch(http, fd, seat ? ahead_hold(seat, fd, what) : what);
+    if (what != CURL_POLL_REMOVE)
+        return http_watch(http, fd, seat ? ahead_hold(seat, fd, what) : what);
+    epoll_ctl(http->epoll, EPOLL_CTL_DEL, fd, NULL);
     return 0;
 }
 

@@ -169,17 +169,19 @@ int main(int argc, char **argv)
     struct es_work work = {.r = 0};
     struct es_job job = {0};
     struct es_err err, ignored;
-    int r;
+    int down, r;
 
     if (argc != 4) {
         fputs("envsync starts this program; it is of no use alone\n", stderr);
         return 64;
     }
+    down = number(argv[1]);
     work.pipe.fd = number(argv[2]);
     signal(SIGPIPE, SIG_IGN);
     if (es_sandbox_settle(number(argv[3])) < 0)
         return 70;
-    r = es_job_read(number(argv[1]), &job, &err);
+    r = es_job_read(down, &job, &err);
+    es_close(&down);
     if (r == 0)
         r = job.texts ? parse(&work, &job, &err) : run(&work, &job, &err);
     if (r < 0)

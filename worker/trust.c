@@ -80,35 +80,45 @@ static bool has_hashed(const char *path)
     return found;
 }
 
-static bool load_system(X509_STORE *store)
+/* 0, or negative and where the certificates are that cannot be read, NULL where there are none. */
+static int load_system(X509_STORE *store, const char **ret_place)
 {
+    *ret_place = NULL;
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
-        if (has_hashed(directories[i]))
-            return X509_STORE_load_path(store, directories[i]) == 1;
+        if (has_hashed(directories[i])) {
+            *ret_place = directories[i];
+            return X509_STORE_load_path(store, directories[i]) == 1 ? 0 : -EBADMSG;
+        }
     for (size_t i = 0; i < sizeof bundles / sizeof *bundles; i++)
-        if (access(bundles[i], R_OK) == 0)
-            return X509_STORE_load_file(store, bundles[i]) == 1;
-    return false;
+        if (access(bundles[i], R_OK) == 0) {
+            *ret_place = bundles[i];
+            return X509_STORE_load_file(store, bundles[i]) == 1 ? 0 : -EBADMSG;
+        }
+    return -ENOENT;
 }
 
 int trust_system(struct es_http *http, const struct es_http_ca **ret, struct es_err *err)
 {
-    if (!http->system) {
-        struct es_http_ca *ca = trust_new();
+    struct es_http_ca *ca = http->system ? http->system : trust_new();
+    const char *place = NULL;
+    int r = !ca ? -ENOMEM : http->system ? 0 : load_system(ca->store, &place);
 
-        if (!ca)
-            return es_nomem(err);
-        if (!load_system(ca->store)) {
-            trust_free(ca);
-            ERR_clear_error();
-            return es_fail(err, ES_CONFIG, ENOENT,
-                           "no certificates of authorities are found on this system; install "
-                           "ca-certificates or set ca_file");
-        }
-        http->system = ca;
+    if (r == 0) {
+        *ret = http->system = ca;
+        return 0;
     }
-    *ret = http->system;
-    return 0;
+    trust_free(ca);
+    ERR_clear_error();
+    if (r == -ENOMEM)
+        return es_nomem(err);
+    if (place)
+        return es_fail(err, ES_CONFIG, EBADMSG,
+                       "the certificates of authorities in %s cannot be read; run "
+                       "update-ca-certificates or set ca_file",
+                       place);
+    return es_fail(err, ES_CONFIG, ENOENT,
+                   "no certificates of authorities are found on this system; install "
+                   "ca-certificates or set ca_file");
 }
 
 /* Why a certificate could not be read: 0 where there was no further one. */
