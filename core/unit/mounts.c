@@ -1,5 +1,5 @@
 /* See mounts.h: the mounts. systemd lets the longest path decide, and of two settings for one path
- * the stricter. */
+ * the stricter; but what is below an inaccessible path it drops. */
 #include "mounts.h"
 
 #include <errno.h>
@@ -97,11 +97,16 @@ static int add_paths(struct es_unit_mounts *mounts, const struct es_unit *unit, 
 
     for (size_t i = 0; r == 0 && i < items.n; i++) {
         const char *path = es_buf_str(&items.items[i].text);
+        size_t before = mounts->n;
         bool soft = *path == '-';
 
         path += soft;
         path += *path == '+';
         r = add(mounts, path, access, !soft, items.items[i].at, err);
+        if (r == 0 && mounts->n > before) {
+            mounts->items[before].is_final = access == ES_ACCESS_NONE;
+            mounts->items[before].is_remount = access != ES_ACCESS_NONE;
+        }
     }
     return r;
 }
@@ -197,7 +202,8 @@ static int add_protect_home(struct es_unit_mounts *mounts, const struct es_unit 
                                         "no",        "off",   "0",   "false", NULL};
     static const char *const homes[] = {"/home", "/root", "/run/user", NULL};
     const struct es_unit_setting *at;
-    int word = es_unit_choice(unit, "Service", "ProtectHome", words, &at);
+    int word = es_unit_choice(unit, "Service", "ProtectHome", words, &at), r;
+    size_t before = mounts->n;
 
     if (dynamic && (word < 0 || word > 5)) {
         word = 0;
@@ -205,11 +211,14 @@ static int add_protect_home(struct es_unit_mounts *mounts, const struct es_unit 
     }
     if (word < 0 || word > 5)
         return 0;
-    return add_all(mounts, homes,
-                   word == 0   ? ES_ACCESS_READ
-                   : word == 1 ? ES_ACCESS_EMPTY
-                               : ES_ACCESS_NONE,
-                   at, err);
+    r = add_all(mounts, homes,
+                word == 0   ? ES_ACCESS_READ
+                : word == 1 ? ES_ACCESS_EMPTY
+                            : ES_ACCESS_NONE,
+                at, err);
+    for (size_t i = before; word > 1 && i < mounts->n; i++)
+        mounts->items[i].is_final = true;
+    return r;
 }
 
 static int add_private_tmp(struct es_unit_mounts *mounts, const struct es_unit *unit,
@@ -275,24 +284,39 @@ int es_unit_mounts_read(const struct es_unit *unit, struct es_unit_mounts *ret, 
     return 0;
 }
 
-const struct es_unit_mount *es_unit_mounts_find(const struct es_unit_mounts *mounts,
-                                                const char *path)
+static size_t length(const struct es_unit_mount *mount)
+{
+    return strcmp(mount->path, "/") == 0 ? 0 : strlen(mount->path);
+}
+
+/* The next one on the way down to a path, behind `above`. */
+static const struct es_unit_mount *find_below(const struct es_unit_mounts *mounts, const char *path,
+                                              const struct es_unit_mount *above)
 {
     const struct es_unit_mount *best = NULL;
-    size_t best_len = 0;
 
     for (size_t i = 0; i < mounts->n; i++) {
         const struct es_unit_mount *mount = &mounts->items[i];
-        size_t len = strcmp(mount->path, "/") == 0 ? 0 : strlen(mount->path);
 
-        if (!es_path_below(path, mount->path))
+        if (!es_path_below(path, mount->path) || (above && length(mount) <= length(above)))
             continue;
-        if (!best || len > best_len || (len == best_len && mount->access < best->access)) {
+        if (!best || length(mount) < length(best) ||
+            (length(mount) == length(best) && mount->access < best->access))
             best = mount;
-            best_len = len;
-        }
     }
     return best;
+}
+
+const struct es_unit_mount *es_unit_mounts_find(const struct es_unit_mounts *mounts,
+                                                const char *path)
+{
+    const struct es_unit_mount *found = NULL, *next = NULL;
+
+    while (!(found && found->is_final) && (next = find_below(mounts, path, next)))
+        if (!found || !next->is_remount ||
+            (found->access != ES_ACCESS_NONE && found->access != ES_ACCESS_EMPTY))
+            found = next;
+    return found;
 }
 
 /* ---- directories ---- */

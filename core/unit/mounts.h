@@ -21,6 +21,8 @@ struct es_unit_mount {
     char *path; /* simplified */
     enum es_access access;
     bool must_exist;                  /* else the unit fails with 226/NAMESPACE */
+    bool is_final;                    /* nothing below counts: systemd drops what is hidden */
+    bool is_remount;                  /* of what is there: brings nothing into an empty place */
     const struct es_unit_setting *at; /* never NULL */
 };
 

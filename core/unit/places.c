@@ -53,6 +53,7 @@ static bool judged_before(const struct es_config *config, size_t output)
 struct places {
     const struct es_unit_setting *at;
     enum es_access access;
+    bool is_named; /* the setting names the very directory: nothing beside it helps */
     struct es_buf dirs;
 };
 
@@ -72,6 +73,11 @@ static void tell_places(struct es_judge *judge, const struct places *places)
         es_judge_error(judge, places->at,
                        "%s= gives envsync an empty place of its own where it is to write to %s: it "
                        "is gone when envsync ends; leave that out, or start envsync with \"+\"",
+                       key, dirs);
+    else if (places->access == ES_ACCESS_NONE || places->is_named)
+        es_judge_error(judge, places->at,
+                       "%s= keeps envsync from writing to %s, and ReadWritePaths= does not undo "
+                       "that; leave it out, or start envsync with \"+\" instead of \"!\"",
                        key, dirs);
     else
         es_judge_error(
@@ -97,7 +103,9 @@ static int judge_place(struct es_judge *judge, const struct es_unit_mounts *moun
         es_buf_clear(&places->dirs);
         places->at = mount->at;
         places->access = mount->access;
+        places->is_named = false;
     }
+    places->is_named = places->is_named || strcmp(mount->path, dir) == 0;
     return es_buf_printf(&places->dirs, "%s%s", places->dirs.len ? " " : "", dir) < 0
                ? es_nomem(err)
                : 0;

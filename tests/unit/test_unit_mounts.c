@@ -49,6 +49,13 @@ static void the_longest_path_decides_and_then_the_stricter_setting(void **state)
     assert_access("TemporaryFileSystem=/srv:ro", "/srv/x", ES_ACCESS_NONE);
     assert_access("TemporaryFileSystem=/srv:size=1", "/srv/x", ES_ACCESS_EMPTY);
     assert_access("BindPaths=/a:/srv:rbind", "/srv/x", ES_ACCESS_BOUND);
+    assert_access("InaccessiblePaths=/srv\nReadWritePaths=/srv/x", "/srv/x", ES_ACCESS_NONE);
+    assert_access("InaccessiblePaths=/srv\nBindPaths=/srv/x", "/srv/x", ES_ACCESS_NONE);
+    assert_access("ProtectHome=yes\nReadWritePaths=/home/x", "/home/x/y", ES_ACCESS_NONE);
+    assert_access("ProtectHome=read-only\nReadWritePaths=/home/x", "/home/x/y", ES_ACCESS_FULL);
+    assert_access("TemporaryFileSystem=/srv\nReadWritePaths=/srv/x", "/srv/x", ES_ACCESS_EMPTY);
+    assert_access("TemporaryFileSystem=/srv\nBindPaths=/srv/x\nReadOnlyPaths=/srv/x/y", "/srv/x/y",
+                  ES_ACCESS_READ);
     assert_access("ProtectSystem=strict\nRuntimeDirectory=foo:bar", "/run/foo/x", ES_ACCESS_FULL);
 }
 
