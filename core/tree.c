@@ -229,7 +229,8 @@ static int mixed(const struct es_tree *tree, const struct es_record *value,
         es_origin_format(tree->config, table, &b) < 0)
         return es_nomem(err);
     return es_fail(err, ES_INVALID, EEXIST,
-                   "%s is a value in source %s and a table in source %s; rename or exclude one",
+                   "%s is a value in source %s and a table in source %s; there rename or exclude "
+                   "one",
                    es_key_text(&value->key).text, es_buf_str(&a), es_buf_str(&b));
 }
 

@@ -194,7 +194,7 @@ static void a_value_here_and_a_table_there_is_refused_where_both_count(void **st
     assert_int_equal(check(&f, NULL, &err), -EEXIST);
     assert_int_equal(err.class, ES_INVALID);
     assert_string_equal(err.msg, "a is a value in source file: object and a table in source "
-                                 "second: object; rename or exclude one");
+                                 "second: object; there rename or exclude one");
     assert_int_equal(check(&f, first, &err), 0);
 }
 
