@@ -318,6 +318,16 @@ static void a_path_that_the_system_could_not_take_is_refused(void **state)
     assert_refused(*state, text, "6:", "has more than 4095 bytes");
 }
 
+/* A temporary file of it would not. */
+static void a_name_that_leaves_no_room_for_a_longer_one_is_refused(void **state)
+{
+    char text[1000], name[NAME_MAX - 22] = "";
+
+    memset(name, 'a', sizeof name - 1);
+    snprintf(text, sizeof text, TOP SOURCE "[[output]]\npath = '/x/%s'\nformat = 'env'\n", name);
+    assert_refused(*state, text, "6:", "an output needs a file name of at most 231 bytes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +346,7 @@ int main(void)
         test_in_dir(one_that_may_not_be_read_is_denied),
         test_in_dir(whichever_call_fails_loading_says_so),
         test_in_dir(a_path_that_the_system_could_not_take_is_refused),
+        test_in_dir(a_name_that_leaves_no_room_for_a_longer_one_is_refused),
     };
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -137,12 +137,34 @@ static void whichever_call_fails_each_output_is_the_old_one_or_the_new_one(void 
     ordeal(&o, &f, EACCES);
 }
 
+/* The last set may have given a file to somebody whom the configuration does not name any more. */
+static void what_a_kill_left_beside_an_output_of_the_last_set_is_removed(void **state)
+{
+    ES_CLEANUP(tear_down) struct fixture f;
+    ES_CLEANUP(es_manifest_done) struct es_manifest last = {0};
+
+    NEEDS_ROOT();
+    set_up(&f, state);
+    write_now(&f);
+    last.outputs = calloc(1, sizeof *last.outputs);
+    assert_non_null(last.outputs);
+    last.n_outputs = 1;
+    last.outputs[0].owner.uid = THE_APP;
+    assert_int_equal(es_buf_puts(&last.outputs[0].path, "/etc/demo/other"), 0);
+    assert_int_equal(chown(in(*state, "etc/demo"), THE_APP, 0), 0);
+    put_file(in(*state, "etc/demo/.other.envsync-aaaaaaaaaaa"), "left");
+    es_set_sweep(&f.config, &last, f.dir->path);
+    assert_false(exists(in(*state, "etc/demo/.other.envsync-aaaaaaaaaaa")));
+    assert_true(exists(in(*state, "etc/demo/b")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_in_dir(an_output_of_a_skipped_source_stays_where_there_is_one),
         test_in_dir(a_directory_of_the_apps_is_told),
         test_in_memory(whichever_call_fails_each_output_is_the_old_one_or_the_new_one),
+        test_in_dir(what_a_kill_left_beside_an_output_of_the_last_set_is_removed),
     };
 
     return cmocka_run_group_tests_name("set", tests, NULL, NULL);

@@ -354,6 +354,21 @@ static void who_looks_after_a_reboot_finds_no_run_half(void **state)
         -ENOENT);
 }
 
+static void a_held_set_that_a_boot_took_is_nothing_to_keep_to(void **state)
+{
+    ES_CLEANUP(fixture_done) struct fixture f = fixture(state);
+
+    commit_with(&f, "one", false, NULL, "earlier");
+    assert_int_equal(es_store_point(&f.store, f.store.current, "", true, &f.err), 0);
+    reopen(&f);
+    assert_int_equal(es_store_check_hold(&f.store, "demo", &f.err), 0);
+    lose_run_half(&f);
+    reopen(&f);
+    assert_int_equal(es_store_check_hold(&f.store, "demo", &f.err), -ENODATA);
+    assert_int_equal(f.err.class, ES_ABSENT);
+    assert_non_null(strstr(f.err.msg, "gone from /run/envsync; `envsync sync --release`"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +394,7 @@ int main(void)
         test_in_dir(without_a_machine_id_all_machines_are_one),
         test_in_dir(a_set_of_another_machine_is_not_gone_back_to),
         test_in_dir(who_looks_after_a_reboot_finds_no_run_half),
+        test_in_dir(a_held_set_that_a_boot_took_is_nothing_to_keep_to),
     };
 
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
