@@ -191,6 +191,15 @@ int es_temp_write(struct es_temp *temp, const void *data, size_t len, const char
     return 0;
 }
 
+/* Some file systems tell only here that they could not write. */
+static int shut(int *fd, const char *path, struct es_err *err)
+{
+    int closing = *fd;
+
+    *fd = -1;
+    return close(closing) < 0 ? es_write_failed(path, errno, "close", err) : 0;
+}
+
 static int finish(struct es_temp *temp, mode_t mode, bool sync, const char *path,
                   struct es_err *err)
 {
@@ -200,8 +209,7 @@ static int finish(struct es_temp *temp, mode_t mode, bool sync, const char *path
         return es_write_failed(path, errno, "chmod", err);
     if ((sync && fsync(fd) < 0) || fstat(fd, &temp->st) < 0)
         return es_write_failed(path, errno, "fsync", err);
-    temp->fd = -1;
-    return close(fd) < 0 ? es_write_failed(path, errno, "close", err) : 0;
+    return shut(&temp->fd, path, err);
 }
 
 int es_temp_seal(struct es_temp *temp, mode_t mode, const char *path, struct es_err *err)
@@ -221,7 +229,7 @@ int es_sync_file(int dir, const char *name, const char *path, struct es_err *err
 
     if (fd < 0 || fsync(fd) < 0)
         return es_write_failed(path, errno, "fsync", err);
-    return 0;
+    return shut(&fd, path, err);
 }
 
 int es_sync_directory(int dir, const char *path, struct es_err *err)
