@@ -89,6 +89,9 @@ static int expand_one(const struct es_variables *variables, const struct place *
     size_t len = (size_t)((def ? def : end) - p);
     struct es_segment value;
 
+    /* The first brace ends it, so the rest of what was meant would be taken for text. */
+    if (def && memmem(def, (size_t)(end - def), "${", 2))
+        return complain(place, err, p, len, "has another ${ in its default, which is plain text");
     if (len > 6 && memcmp(p, "cloud.", 6) == 0) {
         if (!(place->option->flags & ES_OPT_CLOUD))
             return complain(place, err, p, len,

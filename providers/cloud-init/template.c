@@ -208,6 +208,9 @@ static int read_default(const char *start, const char **p, char close, struct es
 
     if (!end)
         return wrong(start, from, "the closing brace is missing", err);
+    /* The first brace ends it, so the rest of what was meant would be taken for text. */
+    if (memmem(from, (size_t)(end - from), "${", 2))
+        return wrong(start, from, "a default is plain text and holds no other ${", err);
     ref->has_default = true;
     *p = end;
     return es_buf_append(&ref->def, from, (size_t)(end - from)) < 0 ? es_nomem(err) : 0;

@@ -193,6 +193,8 @@ static void a_template_that_is_wrong_is_found_without_data(void **state)
 {
     static const char *const wrong[][2] = {
         {"${region", "closing brace"},
+        {"${region:-${zone}}", "no other ${"},
+        {"${tags.Name:-a${zone}}", "no other ${"},
         {"a ${ds.x:-y", "closing brace"},
         {"${", "missing"},
         {"${}", "missing"},

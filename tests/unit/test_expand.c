@@ -108,6 +108,10 @@ static void what_cannot_be_expanded_is_told_with_place_and_without_a_value(void 
     assert_refused(*state, "plain = '${LINES}'",
                    "F:1:9: plain: ${LINES} has a line break in its value");
     assert_refused(*state, "plain = '${A'", "F:1:9: plain: ${...} is not closed: a } is missing");
+    assert_refused(*state, "plain = '${NONE:-${BUCKET}}'",
+                   "F:1:9: plain: ${NONE} has another ${ in its default, which is plain text");
+    assert_refused(*state, "plain = '${BUCKET:-a${B}}'",
+                   "F:1:9: plain: ${BUCKET} has another ${ in its default, which is plain text");
     assert_refused(*state, "plain = '${}'",
                    "F:1:9: plain: ${} is no variable; write $${ for a literal ${");
     assert_refused(*state, "plain = '${A-B}'",
