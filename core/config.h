@@ -148,6 +148,8 @@ void es_config_done(struct es_config *config);
 
 /* What lies at a path that nothing may be written to ("the configuration"); NULL where it may. */
 const char *es_config_taken(const struct es_config *config, const char *path);
+/* Is it an output's own path? */
+bool es_config_is_output(const struct es_config *config, const char *path);
 /* The output in whose place, above or below which a file would lie; or NULL. */
 const char *es_config_output_at(const struct es_config *config, const char *path);
 

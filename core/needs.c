@@ -65,6 +65,7 @@ static bool still_coming(const char *path, const struct es_wait *wait)
 
 /* Everything that one es_files_open() hands down. */
 struct opening {
+    const struct es_config *config;
     struct es_files *files;
     uint32_t source;
     int64_t deadline;
@@ -99,8 +100,14 @@ static int open_waiting(const struct opening *o, const struct es_need *need, str
 
 static int open_one(const struct opening *o, const struct es_need *need, struct es_err *err)
 {
-    int fd = open_waiting(o, need, err);
+    int fd;
 
+    if (es_config_is_output(o->config, need->path))
+        return es_fail(err, ES_CONFIG, EINVAL,
+                       "%s: is an output, too: what one run writes would be what the next one "
+                       "reads; give one of the two another path",
+                       need->path);
+    fd = open_waiting(o, need, err);
     if (fd >= 0)
         return keep(o->files, o->source, need, need->path, fd, err);
     if (fd == -ENOENT && need->wait && err->class == ES_ABSENT)
@@ -122,9 +129,14 @@ static int open_all(const struct opening *o, const struct es_need *need, char **
     if (n > 1)
         qsort(paths, n, sizeof *paths, compare_paths);
     for (size_t i = 0; i < n; i++) {
-        int fd = es_open_source(paths[i], err);
-        int r;
+        int fd, r;
 
+        if (es_config_is_output(o->config, paths[i])) {
+            es_report_add(o->report, ES_LEVEL_NOTICE,
+                          "%s: passed over, it is an output of this configuration", paths[i]);
+            continue;
+        }
+        fd = es_open_source(paths[i], err);
         if (fd == -EISDIR)
             continue;
         if (fd == -EINVAL || (fd == -ENOENT && err->class == ES_ABSENT)) {
@@ -302,7 +314,8 @@ int es_files_open(struct es_files *files, const struct es_opening *opening, uint
 {
     ES_CLEANUP(es_needs_done) struct es_needs needs = {0};
     const struct es_source *source = &opening->config->sources[number];
-    struct opening o = {.files = files,
+    struct opening o = {.config = opening->config,
+                        .files = files,
                         .source = number,
                         .deadline = opening->deadline,
                         .on_wait = opening->on_wait,

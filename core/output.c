@@ -242,6 +242,14 @@ const char *es_config_taken(const struct es_config *config, const char *path)
     return NULL;
 }
 
+bool es_config_is_output(const struct es_config *config, const char *path)
+{
+    for (size_t i = 0; i < config->n_outputs; i++)
+        if (relate(config->outputs[i].path, path) == 0)
+            return true;
+    return false;
+}
+
 const char *es_config_output_at(const struct es_config *config, const char *path)
 {
     for (size_t i = 0; i < config->n_outputs; i++)

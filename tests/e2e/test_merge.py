@@ -68,6 +68,26 @@ def test_a_file_without_a_known_extension_is_passed_over_with_a_note(host):
     assert json.loads(place.read_text()) == {"A": "1", "B": "1"}
 
 
+def test_an_output_among_the_files_of_a_source_is_no_input(host):
+    host.write("conf/a.env", "A=1\nB=1\n")
+    host.source(path=host.path("conf"))
+    place = host.output("env", str(host.path("conf/z.env")))
+    place.parent.mkdir(parents=True)
+    host.path("conf/z.env").write_text("Z=1\n")
+    assert "conf/z.env: passed over, it is an output" in host.ok().err
+    assert place.read_text() == "A=1\nB=1\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--dry-run",)])
+def test_a_source_whose_path_is_an_outputs_is_78(host, arguments):
+    host.source("A=1\n", "a.env", name="own")
+    host.output("env", str(host.path("a.env")))
+    result = host.sync(*arguments)
+    assert result.rc == 78 and "source own: " in result.err, str(result)
+    assert f"{host.path('a.env')}: is an output, too" in result.err, str(result)
+    assert host.path("a.env").read_text() == "A=1\n"
+
+
 def test_a_single_file_without_an_extension_is_read_as_env(host):
     host.source("A=1\n", "settings")
     assert merged(host) == {"A": "1"}
