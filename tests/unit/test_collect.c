@@ -358,7 +358,7 @@ static void know_many(struct fixture *f, size_t n)
     es_kept_source_clear(&f->kept);
     for (size_t i = 0; i < n; i++) {
         struct es_kept_object *kept = es_kept_source_add(&f->kept);
-        char name[16];
+        char name[32];
 
         assert_non_null(kept);
         snprintf(name, sizeof name, "o%06zu", i);
@@ -378,7 +378,7 @@ static double cost_of(void **state, size_t n)
 {
     ES_CLEANUP(teardown) struct fixture f;
     double from, took;
-    char name[16];
+    char name[32];
 
     setup(&f, state);
     know_many(&f, n);
