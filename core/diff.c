@@ -14,16 +14,21 @@ enum { MAX_OLD = 2 * ES_MAX_TOTAL };
 
 static int add_change(struct es_piece *piece, char marker, const char *name, const char *source)
 {
-    struct es_change *changes = reallocarray(piece->changes, piece->n_changes + 1, sizeof *changes);
+    size_t n = piece->n_changes;
     char *copy;
 
-    if (!changes)
-        return -ENOMEM;
-    piece->changes = changes;
+    /* There is room up to the next power of two. */
+    if ((n & (n - 1)) == 0) {
+        struct es_change *changes = reallocarray(piece->changes, n ? 2 * n : 1, sizeof *changes);
+
+        if (!changes)
+            return -ENOMEM;
+        piece->changes = changes;
+    }
     copy = strdup(name);
     if (!copy)
         return -ENOMEM;
-    changes[piece->n_changes++] =
+    piece->changes[piece->n_changes++] =
         (struct es_change){.marker = marker, .name = copy, .source = source};
     return 0;
 }
