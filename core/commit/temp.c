@@ -209,6 +209,9 @@ static int finish(struct es_temp *temp, mode_t mode, bool sync, const char *path
         return es_write_failed(path, errno, "chmod", err);
     if ((sync && fsync(fd) < 0) || fstat(fd, &temp->st) < 0)
         return es_write_failed(path, errno, "fsync", err);
+    /* The disk may begin now; es_sync_file() waits for it, and tells what became of it. */
+    if (!sync)
+        sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return shut(&temp->fd, path, err);
 }
 
