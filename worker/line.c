@@ -17,7 +17,7 @@
 
 /* What a connection costs this machine, or about: between a full handshake and a resumed one, and a
  * full one where it is only guessed that it will be needed. */
-static const double SETUP_MS = 1.2, GUESSED_MS = 1.5;
+static const double SETUP_MS = 1, GUESSED_MS = 1.5;
 
 static bool same(const char *a, const char *b)
 {
