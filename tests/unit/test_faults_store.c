@@ -386,25 +386,25 @@ static void whichever_call_fails_a_rollback_is_done_or_it_is_not(void **state)
 
 /* ---- notes ---- */
 
-static int put_note(void *data, struct es_err *err)
+static int note(const struct world *w, const struct es_buf *text, struct es_err *err)
 {
-    const struct world *w = data;
     ES_CLEANUP(es_store_done) struct es_store store = ES_STORE_INIT;
     ES_CLEANUP(es_report_done) struct es_report report = {0};
-    const struct es_buf text = {.data = (char *)"three", .len = 5};
     int r = es_store_open(&w->config, w->dir->path, true, w->disk, &store, &report, err);
 
-    return r == 0 ? es_store_note(&store, store.current, "pending", &text, err) : r;
+    return r == 0 ? es_store_note(&store, store.current, "pending", text, err) : r;
+}
+
+static int put_note(void *data, struct es_err *err)
+{
+    const struct es_buf text = {.data = (char *)"three", .len = 5};
+
+    return note(data, &text, err);
 }
 
 static int remove_note(void *data, struct es_err *err)
 {
-    const struct world *w = data;
-    ES_CLEANUP(es_store_done) struct es_store store = ES_STORE_INIT;
-    ES_CLEANUP(es_report_done) struct es_report report = {0};
-    int r = es_store_open(&w->config, w->dir->path, true, w->disk, &store, &report, err);
-
-    return r == 0 ? es_store_note(&store, store.current, "pending", NULL, err) : r;
+    return note(data, NULL, err);
 }
 
 /* 1: "one", as before; 3: "three"; 0: there is none. */
