@@ -432,7 +432,7 @@ static int check_ways(const struct es_config *config, struct es_err *err)
         return errno == ENOMEM ? es_nomem(err)
                                : es_fail_errno(err, ES_DENIED, errno, "%s", config->file);
     r = check_way(config, config->file, err);
-    return r == 0 ? check_way(config, real, err) : r;
+    return r == 0 && strcmp(real, config->file) != 0 ? check_way(config, real, err) : r;
 }
 
 int es_config_load(const char *file, const struct es_process *process, struct es_config *ret,
